@@ -1,0 +1,62 @@
+"""The command line: ``mucoffea`` and ``python main.py`` are the same command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
+
+HELP = """\
+mucoffea: muon physics analyses as coffea processors.
+
+  python main.py --datasets NAME…   run an analysis (python main.py run --help)
+  python main.py list               show the datasets, eras and analyses that are known
+  python main.py plot RESULT        draw the plots of a result folder again
+  python main.py toy …              make toy NanoAOD files of any size, with known truth
+
+The main job on generated data, from events to plots:
+
+  python main.py --datasets 'demo*' --executor futures --workers 2
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0 complete, 1 the user can mend it, 2 finished with something missing, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(HELP)
+        return COMPLETE if arguments else USER_ERROR
+    from ..errors import UserError
+
+    try:
+        return _command(arguments[0])(arguments)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+def _command(word: str):  # type: ignore[no-untyped-def]
+    if word.startswith("-"):
+        from .run import command
+    elif word == "run":
+        from .run import word_command as command
+    elif word == "list":
+        from .list import command
+    elif word == "plot":
+        from .plot import command
+    elif word == "toy":
+        from .toy import command
+    else:
+        from ..errors import UserError, closest
+
+        raise UserError(
+            f"There is no command '{word}'.{closest(word, ('run', 'list', 'plot', 'toy'))} See python main.py --help."
+        )
+    return command

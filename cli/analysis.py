@@ -1,0 +1,151 @@
+"""From names to a processor: the analysis, its parameters, and what each era gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ..corrections.catalogue import Catalogue, eras
+from ..errors import UserError, closest
+from ..filesets.eras import Era, find_era
+from ..filesets.models import Dataset
+from ..processors import ANALYSES, find_analysis
+from ..processors.base import Analysis, EraInputs, Parameters
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The processor of a run, and what is left out of it, in words for the terminal, report and plots."""
+
+    name: str
+    processor: Analysis
+    left_out: tuple[str, ...]
+
+
+def set_up(
+    name: str | None,
+    datasets: Sequence[Dataset],
+    *,
+    config: Path | None,
+    settings: Sequence[str],
+    folders: Sequence[Path],
+) -> Setup:
+    """Make the processor.
+
+    Args:
+        name: of the analysis; None takes the one that the datasets name.
+        datasets: of the run.
+        config: YAML file of parameters.
+        settings: ``key=value`` from the command line, on top of ``config``.
+        folders: where to look for correction files before the search path of the environment.
+
+    Raises:
+        UserError: unknown analysis, parameter, era or correction; a correction file that is missing or unreadable.
+    """
+    chosen = name or _common_processor(datasets)
+    analysis = find_analysis(chosen)
+    parameters = read_parameters(analysis.Parameters, config, settings)
+    names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
+    catalogue = Catalogue.from_environment(folders)
+    left_out: list[str] = []
+    inputs = {
+        era: _era_inputs(find_era(era), analysis, parameters, catalogue, datasets, left_out) for era in names
+    }
+    without = [one.name for one in datasets if one.era is None]
+    if without and analysis.corrections(parameters):
+        left_out.append(f"no era: corrections, luminosity mask and MET filters off ({', '.join(without)})")
+    return Setup(chosen, analysis(parameters, inputs), tuple(dict.fromkeys(left_out)))
+
+
+def _common_processor(datasets: Sequence[Dataset]) -> str:
+    named = {one.processor for one in datasets if one.processor}
+    if len(named) == 1:
+        return named.pop()
+    which = f"The datasets name {', '.join(sorted(named))}" if named else "The datasets name no processor"
+    raise UserError(f"{which}: choose one with --processor. Known: {', '.join(ANALYSES)}.")
+
+
+def _era_inputs(
+    era: Era,
+    analysis: type[Analysis],
+    parameters: Parameters,
+    catalogue: Catalogue,
+    datasets: Sequence[Dataset],
+    left_out: list[str],
+) -> EraInputs:
+    records = {}
+    for name, working_point in analysis.corrections(parameters).items():
+        if era.name not in eras(name):
+            left_out.append(f"{name}: not available for era {era.name}")
+            continue
+        records[name] = catalogue.resolve(
+            name, era=era.name, pog_folders=era.pog_folders, working_point=working_point
+        )
+    has_data = any(one.kind == "data" and one.era == era.name for one in datasets)
+    mask = catalogue.find_luminosity_mask(era.golden_json) if has_data and era.golden_json else None
+    return EraInputs(
+        era=era.name,
+        triggers=era.triggers,
+        met_filters=era.met_filters,
+        luminosity_mask=mask,
+        corrections=records,
+    )
+
+
+def read_parameters(model: type[Parameters], config: Path | None, settings: Sequence[str]) -> Parameters:
+    """Return the parameters: defaults, then the file ``config``, then ``key=value`` settings.
+
+    Raises:
+        UserError: unreadable file, unknown key, or a value of the wrong type.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        values = _read_config(config)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or not key:
+            raise UserError(f"--set takes KEY=VALUE, such as muon.min_pt=25, not '{setting}'.")
+        _assign(values, key.split("."), yaml.safe_load(text), setting)
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            hint = closest(str(first["loc"][-1]), _names(model, first["loc"][:-1]))
+            first["msg"] = "there is no such parameter"
+        source = f" ({config})" if config is not None else ""
+        raise UserError(f"Parameter '{place}'{source}: {first['msg']}.{hint}") from None
+
+
+def _read_config(config: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"--config {config} cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"--config {config} must hold parameters as 'name: value' lines.")
+    return values
+
+
+def _assign(values: dict[str, Any], path: Sequence[str], value: Any, setting: str) -> None:
+    for part in path[:-1]:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {setting}: '{part}' is a value, not a group of parameters.")
+        values = inner
+    values[path[-1]] = value
+
+
+def _names(model: type[Parameters], path: Sequence[Any]) -> list[str]:
+    current: Any = model
+    for part in path:
+        current = current.model_fields[part].annotation
+    fields: Mapping[str, Any] = getattr(current, "model_fields", {})
+    return list(fields)

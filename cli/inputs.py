@@ -1,0 +1,148 @@
+"""From what the user named to inspected files: datasets, toys generated, limits applied, unreadable files noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+from ..filesets.eras import find_era
+from ..filesets.local import BadFile, UnreachableFile, build_fileset, inspect
+from ..filesets.models import Dataset, FileEntry, Fileset
+from ..filesets.registry import check_unique_files, load_registry, resolve
+from ..paths import cache_dir
+
+#: Files looked into at the same time; the wait is for the server.
+INSPECTORS = 8
+#: A server that failed for this many files is not asked again.
+PATIENCE = 2
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inspected input of a run.
+
+    Args:
+        filesets: files that can be read, in the order of the run.
+        files_available: dataset → number of files before ``--max-files``.
+        bad_files: dataset → {file: reason} for the files that could not be opened.
+        folders: places where the datasets bring corrections of their own (toys).
+    """
+
+    filesets: tuple[Fileset, ...]
+    files_available: Mapping[str, int]
+    bad_files: Mapping[str, Mapping[str, str]]
+    folders: tuple[Path, ...]
+
+
+def find_inputs(
+    requests: Sequence[str],
+    *,
+    era: str | None,
+    max_files: int | None,
+    open_remote: bool,
+    announce: Callable[[str], None],
+) -> Inputs:
+    """Resolve, generate and inspect everything that ``--datasets`` names.
+
+    Args:
+        requests: the words after ``--datasets``.
+        era: era for datasets that declare none.
+        max_files: most files of each dataset.
+        open_remote: look into files on servers too; off for a dry run.
+        announce: called with a line for the user.
+
+    Raises:
+        UserError: unknown dataset or era, contradiction, missing local file.
+    """
+    if max_files is not None and max_files < 1:
+        raise UserError(f"--max-files must be at least 1, not {max_files}.")
+    datasets = [_with_era(one, era) for one in resolve(requests, load_registry())]
+    folders: list[Path] = []
+    filesets = []
+    for dataset in datasets:
+        if dataset.toy is not None:
+            dataset, folder = make_toy(dataset, announce)
+            folders.append(folder)
+        filesets.append(build_fileset(dataset))
+    available = {one.dataset.name: len(one.files) for one in filesets}
+    limited = [one.model_copy(update={"files": one.files[:max_files]}) for one in filesets]
+    check_unique_files(limited)
+    inspected = [_inspect_all(one, open_remote, announce) for one in limited]
+    return Inputs(
+        filesets=tuple(fileset for fileset, _ in inspected),
+        files_available=available,
+        bad_files={fileset.dataset.name: bad for fileset, bad in inspected if bad},
+        folders=tuple(dict.fromkeys(folders)),
+    )
+
+
+def _with_era(dataset: Dataset, era: str | None) -> Dataset:
+    name = dataset.era or era
+    if name is None:
+        return dataset
+    found = find_era(name)
+    if era is not None and dataset.era is not None and find_era(era).name != found.name:
+        raise UserError(
+            f"--era {era} contradicts the dataset '{dataset.name}', which is of era {found.name} "
+            f"({dataset.origin}). Leave --era out, or run the datasets of each era on their own."
+        )
+    return dataset.model_copy(update={"era": found.name})
+
+
+def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset, Path]:
+    """Generate the files of a toy dataset once, in the cache; return the dataset with files, and its folder.
+
+    Raises:
+        UserError: the ``toy`` entry of the dataset is not what the generator understands.
+    """
+    from pydantic import ValidationError
+
+    from ..toys.cms_nanoaod import ToySpec, generate, write_corrections
+
+    try:
+        spec = ToySpec(**(dataset.toy or {}))
+    except ValidationError as error:
+        raise UserError(
+            f"The 'toy' entry of dataset '{dataset.name}' ({dataset.origin}) is wrong: {error}"
+        ) from None
+    folder = cache_dir() / "toys"
+    announce(f"toy sample '{dataset.name}': generated once, kept in {folder / dataset.name}")
+    files = generate(spec, folder / dataset.name)
+    write_corrections(folder)
+    return dataset.model_copy(
+        update={"toy": None, "files": tuple(str(path) for path in files)}
+    ), folder
+
+
+def _inspect_all(
+    fileset: Fileset, open_remote: bool, announce: Callable[[str], None]
+) -> tuple[Fileset, dict[str, str]]:
+    """Look into each file; a server that does not answer is not asked for every one of its files."""
+    bad: dict[str, str] = {}
+    failures: dict[str, int] = {}
+
+    def look(entry: FileEntry) -> FileEntry | None:
+        path = entry.replicas[0]
+        server = path.split("://", 1)[1].split("/", 1)[0] if "://" in path else ""
+        if entry.entries is not None or (server and not open_remote):
+            return entry
+        if failures.get(server, 0) >= PATIENCE:
+            bad[entry.lfn] = f"not tried: {server} did not answer for {PATIENCE} other files"
+            return None
+        try:
+            return inspect(entry)
+        except UnreachableFile as error:
+            failures[server] = failures.get(server, 0) + 1
+            bad[entry.lfn] = str(error)
+        except BadFile as error:
+            bad[entry.lfn] = str(error)
+        return None
+
+    with ThreadPoolExecutor(INSPECTORS if len(fileset.files) > INSPECTORS else 1) as pool:
+        found = [entry for entry in pool.map(look, fileset.files) if entry is not None]
+    for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:PATIENCE]:
+        announce(f"[{fileset.dataset.name}] {bad[lfn]}")
+    return fileset.model_copy(update={"files": tuple(found)}), bad

@@ -1,0 +1,92 @@
+"""What the terminal shows: the plan before a run, the result after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..outputs.bundle import Bundle
+    from .arguments import RunArguments
+
+
+def print_plan(console: Console, plan: Any, inputs: Any, setup: Any, options: RunArguments) -> None:
+    """Show what will run: datasets, files, events, work items, and what is left out."""
+    table = Table(title=f"{setup.name} on {options.executor}", title_justify="left")
+    for title in ("dataset", "kind", "era"):
+        table.add_column(title, overflow="fold")
+    for title in ("files", "events", "work items", "σ [pb]"):
+        table.add_column(title, justify="right")
+    for fileset, part in zip(inputs.filesets, plan.datasets, strict=True):
+        dataset = fileset.dataset
+        unopened = any(file.entries is None for file in fileset.files)
+        chunks = sum(item.dataset == dataset.name for item in plan.items)
+        table.add_row(
+            dataset.name,
+            dataset.kind,
+            dataset.era or "–",
+            f"{len(fileset.files)} of {part.files_available}",
+            "not opened" if unopened else f"{part.events:,}",
+            "–" if unopened else str(chunks),
+            "–" if dataset.cross_section is None else f"{dataset.cross_section.pb:g}",
+        )
+    console.print(table)
+    for line in setup.left_out:
+        console.print(f"[yellow]note:[/] {line}", highlight=False)
+
+
+def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float) -> None:
+    """Show yields, agreement, warnings, rate, and where the result is."""
+    report = bundle.report
+    console.print(_yields(bundle))
+    if any("uncorrected" in row for row in report.agreement):
+        console.print(_agreement(bundle))
+    for line in report.warnings:
+        console.print(f"[yellow]warning:[/] {line}", highlight=False)
+    for dataset in report.datasets:
+        counts = dataset.counters.get("out_of_range", {})
+        outside = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+        if outside:
+            console.print(f"note: {dataset.name}: outside a correction's range: {outside}", highlight=False)
+    run = report.run
+    rate = run["events"] / run["processing_seconds"] / 1000
+    console.print(
+        f"{run['events']:,} events in {run['processing_seconds']:.1f} s ({rate:.0f} kevents/s, "
+        f"{run['cpu_seconds']:.1f} CPU-s, {run['bytes_read'] / 1e6:.0f} MB read); {seconds:.1f} s in all",
+        highlight=False,
+    )
+    console.print(f"result: {folder}  ({report.status})", highlight=False, soft_wrap=True)
+
+
+def _yields(bundle: Bundle) -> Table:
+    table = Table(title="yields after all cuts", title_justify="left")
+    for title in ("dataset", "events", "selected", "Σw", "scale", "yield"):
+        table.add_column(title, justify="left" if title == "dataset" else "right", overflow="fold")
+    for one in bundle.report.datasets:
+        flow = bundle.cut_flows.get(one.name)
+        if not flow:
+            table.add_row(one.name, "0", "–", "–", "–", "no event processed")
+            continue
+        last = flow[list(flow)[-1]]
+        value = one.not_normalised
+        if one.scale is not None:
+            value = f"{last['sumw'] * one.scale:,.1f} ± {last['sumw2'] ** 0.5 * one.scale:,.1f}"
+        scale = "–" if one.scale is None else f"{one.scale:.4g}"
+        table.add_row(
+            one.name, f"{one.events_processed:,}", f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value
+        )
+    return table
+
+
+def _agreement(bundle: Bundle) -> Table:
+    table = Table(title="data against simulation, χ²/ndf", title_justify="left")
+    for title in ("region", "histogram", "corrected", "uncorrected"):
+        table.add_column(title, justify="left" if title in ("region", "histogram") else "right")
+    for row in bundle.report.agreement:
+        if "uncorrected" in row and row["nominal"]["ndf"]:
+            cells = [f"{row[key]['chi2']:.1f}/{row[key]['ndf']}" for key in ("nominal", "uncorrected")]
+            table.add_row(row["region"], row["histogram"], *cells)
+    return table

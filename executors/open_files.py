@@ -1,0 +1,175 @@
+"""Files kept open in a worker, and the branch filter of each: the fixed cost of a chunk is paid once a file.
+
+Opening a NanoAOD file, parsing its tree of 1 500 branches and building the array form for all of them costs
+1.3–4 CPU-seconds, far more than the physics of a chunk. A worker therefore keeps the files it reads open, and
+builds the form only for the branches that a zero-length trace of the processor touched.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uproot
+from coffea.nanoevents import NanoEventsFactory
+from coffea.nanoevents.schemas.base import BaseSchema
+from coffea.nanoevents.trace import trace_with_length_zero_array
+
+log = logging.getLogger(__name__)
+
+MOST_OPEN_FILES = 8
+#: Members that coffea's behaviours demand of a collection as soon as one of its branches is read.
+VECTOR_MEMBERS = ("pt", "eta", "phi", "mass", "charge", "x", "y", "z")
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """An open file, its tree, and the names of the tree's branches."""
+
+    directory: Any
+    tree: Any
+    branches: frozenset[str]
+
+
+_open_files: OrderedDict[tuple[str, str], OpenFile] = OrderedDict()
+_filters: dict[tuple[str, frozenset[str]], frozenset[str] | None] = {}
+
+
+def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
+    """Return the open file, from this process's cache where it has it.
+
+    Raises:
+        OSError, uproot.KeyInFileError, …: whatever uproot raises for a file that it cannot read.
+    """
+    key = (path, tree)
+    if key in _open_files:
+        _open_files.move_to_end(key)
+        return _open_files[key]
+    while len(_open_files) >= MOST_OPEN_FILES:
+        _, oldest = _open_files.popitem(last=False)
+        oldest.directory.close()
+        gc.unfreeze()
+    directory = uproot.open({path: None}, timeout=timeout)
+    opened = OpenFile(directory, directory[tree], frozenset(directory[tree].keys()))
+    _open_files[key] = opened
+    _freeze()
+    return opened
+
+
+def close_files() -> None:
+    """Close every file that this process keeps open."""
+    while _open_files:
+        _open_files.popitem()[1].directory.close()
+    _filters.clear()
+    gc.unfreeze()
+
+
+def _freeze() -> None:
+    """Take the parsed tree (hundreds of thousands of objects that live on) out of the collector's sight."""
+    gc.collect()
+    gc.freeze()
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Collect garbage after a chunk instead of in the middle of it; the cycles of NanoEvents go at once."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if enabled:
+            gc.enable()
+
+
+def make_events(
+    opened: OpenFile,
+    tree: str,
+    *,
+    schema: type[BaseSchema],
+    metadata: dict[str, Any],
+    start: int,
+    stop: int,
+    only: frozenset[str] | None = None,
+    access_log: list | None = None,
+) -> Any:
+    """Return NanoEvents of entries ``start`` to ``stop`` as virtual arrays, of the branches in ``only`` if given."""
+    options = {} if only is None else {"filter_name": only.__contains__}
+    with warnings.catch_warnings():
+        # NanoAODSchema sets Photon_mass to zero, which it announces for every chunk.
+        warnings.filterwarnings("ignore", "Branch .* already exists but its values", RuntimeWarning)
+        factory = NanoEventsFactory.from_root(
+            opened.directory,
+            treepath=tree,
+            mode="virtual",
+            schemaclass=schema,
+            metadata=metadata,
+            entry_start=start,
+            entry_stop=stop,
+            iteritems_options=options,
+            access_log=access_log,
+        )
+        return factory.events()
+
+
+def branch_filter(
+    opened: OpenFile,
+    tree: str,
+    process: Callable[[Any], Any],
+    *,
+    key: str,
+    schema: type[BaseSchema],
+    metadata: dict[str, Any],
+) -> frozenset[str] | None:
+    """Return the branches that ``process`` touches, or None to build the form of all of them.
+
+    They come from one pass over an array without events. The answer is kept per ``key`` (processor, dataset) and
+    per set of branch names, so a file that lacks a trigger path, or has one more, is traced anew.
+    """
+    known = (key, opened.branches)
+    if known not in _filters:
+        _filters[known] = _trace(opened, tree, process, schema=schema, metadata=metadata)
+    return _filters[known]
+
+
+def forget_filter(opened: OpenFile, key: str) -> None:
+    """Read every branch from now on: the trace missed one that a real chunk needs."""
+    _filters[key, opened.branches] = None
+
+
+def _trace(
+    opened: OpenFile,
+    tree: str,
+    process: Callable[[Any], Any],
+    *,
+    schema: type[BaseSchema],
+    metadata: dict[str, Any],
+) -> frozenset[str] | None:
+    stop = min(1, opened.tree.num_entries)
+    events = make_events(opened, tree, schema=schema, metadata=metadata, start=0, stop=stop)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            touched = trace_with_length_zero_array(process, events, throw=True)
+    except Exception as error:
+        # The first real chunk meets the same error, if it is one, and reports it with file and entries.
+        log.info("no branch filter, the zero-length trace failed: %r", error)
+        return None
+    if not touched:
+        return None
+    names = {branch.split("_", 1)[0] for branch in touched if "_" in branch}
+    extra = {f"{name}_{member}" for name in names for member in VECTOR_MEMBERS}
+    counters = {f"n{name}" for name in names}
+    return frozenset(opened.branches & (touched | extra | counters | identity(schema)))
+
+
+def identity(schema: type[BaseSchema]) -> frozenset[str]:
+    """Return the branches that tell one event from another, without which ``schema`` builds no events."""
+    return frozenset(getattr(schema, "event_ids", ()))

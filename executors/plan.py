@@ -1,0 +1,156 @@
+"""The plan of a run: which entries of which file are read in which step, fixed before the first event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..filesets.models import Fileset
+
+
+class WorkItem(BaseModel):
+    """A range of entries of one file: what one call of ``process`` receives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    dataset: str
+    lfn: str
+    path: str
+    tree: str
+    uuid: str
+    start: int
+    stop: int
+    #: What ``events.metadata`` shows besides the range: kind, process, era, the dataset's own keys.
+    metadata: dict[str, str | int | float | bool | None]
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __str__(self) -> str:
+        return f"dataset '{self.dataset}', file {self.path}, entries {self.start}–{self.stop} of '{self.tree}'"
+
+
+class DatasetPlan(BaseModel):
+    """What a run takes of one dataset, and what its limits leave out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    files: int
+    events: int
+    files_available: int
+    #: Entries of every available file; None where files that the limits left out were not opened.
+    events_available: int | None
+
+    @property
+    def limited(self) -> bool:
+        """Whether --max-files or --max-chunks left something out."""
+        return self.files < self.files_available or self.events != self.events_available
+
+
+class Plan(BaseModel):
+    """All work items in the order in which their results are merged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chunksize: int
+    datasets: tuple[DatasetPlan, ...]
+    items: tuple[WorkItem, ...]
+
+    @property
+    def events(self) -> int:
+        """Number of events in all work items."""
+        return sum(len(item) for item in self.items)
+
+    def write(self, path: Path) -> None:
+        """Write the plan as JSON."""
+        path.write_text(json.dumps(self.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+
+
+def split(entries: int, chunksize: int) -> list[tuple[int, int]]:
+    """Split ``entries`` into the fewest ranges of at most ``chunksize``, of equal length to within one entry."""
+    if entries == 0:
+        return []
+    pieces = -(-entries // chunksize)
+    edges = [entries * k // pieces for k in range(pieces + 1)]
+    return list(pairwise(edges))
+
+
+def build_plan(
+    filesets: Sequence[Fileset],
+    *,
+    chunksize: int,
+    max_chunks: int | None = None,
+    files_available: dict[str, int] | None = None,
+) -> Plan:
+    """Make the plan for ``filesets``, whose files have been inspected (``entries`` and ``uuid`` are known).
+
+    Args:
+        filesets: in the order of the run; a file without ``entries`` is left out (it could not be read).
+        chunksize: most events in one work item.
+        max_chunks: most work items of one dataset.
+        files_available: dataset → number of files before any limit, where it differs from the fileset's.
+
+    Raises:
+        UserError: ``chunksize`` or ``max_chunks`` is not positive.
+    """
+    for option, value in (("--chunksize", chunksize), ("--max-chunks", max_chunks)):
+        if value is not None and value < 1:
+            raise UserError(f"{option} must be at least 1, not {value}.")
+    items: list[WorkItem] = []
+    datasets: list[DatasetPlan] = []
+    for fileset in filesets:
+        name = fileset.dataset.name
+        ranges = [
+            (file, start, stop)
+            for file in fileset.files
+            if file.entries is not None
+            for start, stop in split(file.entries, chunksize)
+        ][:max_chunks]
+        metadata = _metadata(fileset)
+        for file, start, stop in ranges:
+            items.append(
+                WorkItem(
+                    index=len(items),
+                    dataset=name,
+                    lfn=file.lfn,
+                    path=file.replicas[0],
+                    tree=file.tree,
+                    uuid=file.uuid or "",
+                    start=start,
+                    stop=stop,
+                    metadata=metadata,
+                )
+            )
+        available = (files_available or {}).get(name, len(fileset.files))
+        counts = [file.entries for file in fileset.files]
+        known = available == len(counts) and None not in counts
+        datasets.append(
+            DatasetPlan(
+                name=name,
+                files=len({file.lfn for file, _, _ in ranges}) if max_chunks else len(fileset.files),
+                events=sum(stop - start for _, start, stop in ranges),
+                files_available=available,
+                events_available=sum(count or 0 for count in counts) if known else None,
+            )
+        )
+    return Plan(chunksize=chunksize, datasets=tuple(datasets), items=tuple(items))
+
+
+def _metadata(fileset: Fileset) -> dict[str, Any]:
+    dataset = fileset.dataset
+    return {
+        **dataset.metadata,
+        "kind": dataset.kind,
+        "process": dataset.process,
+        "era": dataset.era,
+    }

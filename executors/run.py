@@ -1,0 +1,69 @@
+"""The run loop: hand out the plan's items, take in outcomes as they come, stop at an error of the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+
+from ..errors import UserError
+from .ledger import Ledger, Outcome
+from .plan import Plan, WorkItem
+from .pools import InlinePool
+from .worker import RunItem
+
+#: Items handed out ahead for each worker process: enough to keep it busy, few enough to stop quickly.
+AHEAD = 3
+
+
+class AnalysisError(UserError):
+    """An error of the analysis code or its settings: it would fail on every item, so the run stops."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+def run_plan(
+    plan: Plan,
+    work: RunItem,
+    pool: Executor,
+    *,
+    workers: int,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> Ledger:
+    """Run every item of ``plan`` on ``pool`` and return the ledger.
+
+    An item whose file cannot be read is recorded as failed, and the run goes on with the others.
+
+    Raises:
+        AnalysisError: the analysis itself failed on an item; items not yet started are given up.
+    """
+    ledger = Ledger(plan)
+    in_flight = 1 if isinstance(pool, InlinePool) else AHEAD * workers
+    for outcome in _outcomes(plan.items, work, pool, in_flight):
+        ledger.record(outcome)
+        on_outcome(outcome)
+        if outcome.cause == "code":
+            raise AnalysisError(outcome)
+    return ledger
+
+
+def _outcomes(
+    items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_flight: int
+) -> Iterator[Outcome]:
+    waiting = iter(items)
+    running: set[Future] = set()
+    try:
+        while True:
+            for item in waiting:
+                running.add(pool.submit(work, item))
+                if len(running) >= in_flight:
+                    break
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()

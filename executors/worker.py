@@ -1,0 +1,191 @@
+"""What a worker does with one work item: open, build events, process, store the part, report the outcome."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import UserError, closest
+from .ledger import Outcome
+from .open_files import OpenFile, branch_filter, forget_filter, identity, make_events, open_file, quiet_collector
+from .plan import WorkItem
+
+log = logging.getLogger(__name__)
+
+#: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
+READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+
+
+class Store(Protocol):
+    """Where results go; it travels to the workers with the work."""
+
+    def write(self, index: int, result: dict[str, Any]) -> None:
+        """Keep the result of one work item."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything but the item: the same for all items of a run."""
+
+    run_id: str
+    processor: Any
+    store: Store
+    #: Import path of the schema class, ``package.module:Class``.
+    schema: str = "mucoffea.schemas.nanoaod:NanoAOD"
+    #: Seconds to wait for a file server.
+    timeout: float = 60.0
+
+    def __call__(self, item: WorkItem) -> Outcome:
+        """Process one item. A file that cannot be read is an outcome; an error of the analysis code as well."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        accessed: list[Any] = []
+        opened: OpenFile | None = None
+        try:
+            with quiet_collector():
+                opened = _open(item, self.timeout)
+                before = opened.directory.file.source.num_requested_bytes
+                result = self._process(item, opened, accessed)
+            self.store.write(item.index, result)
+        except Exception as error:
+            return _failed(item, error, opened)
+        return Outcome(
+            index=item.index,
+            status="done",
+            events=len(item),
+            seconds=time.perf_counter() - wall,
+            cpu_seconds=time.process_time() - cpu,
+            bytes_read=opened.directory.file.source.num_requested_bytes - before,
+            branches=tuple(sorted({record.branch for record in accessed})),
+        )
+
+    def _process(self, item: WorkItem, opened: OpenFile, accessed: list[Any]) -> dict[str, Any]:
+        schema = load_object(self.schema)
+        lacking = identity(schema) - opened.branches
+        if lacking:
+            raise UserError(
+                f"The tree lacks {', '.join(sorted(lacking))}: without run, luminosity block and event number "
+                f"an event has no identity. Make the file anew with these branches."
+            )
+        metadata = _metadata(item)
+        key = f"{self.run_id}/{item.dataset}"
+        process = getattr(self.processor, "process", self.processor)
+        only = branch_filter(opened, item.tree, process, key=key, schema=schema, metadata=metadata)
+
+        def run(branches: frozenset[str] | None) -> dict[str, Any]:
+            events = make_events(
+                opened,
+                item.tree,
+                schema=schema,
+                metadata=metadata,
+                start=item.start,
+                stop=item.stop,
+                only=branches,
+                access_log=accessed,
+            )
+            return process(events)
+
+        if only is None:
+            return run(None)
+        try:
+            return run(only)
+        except (AttributeError, KeyError, ValueError) as error:
+            if is_read_error(error) or isinstance(error, UserError):
+                raise
+            # Code that looks at the data may need a branch that an empty array did not ask for.
+            result = run(None)
+            log.warning("the zero-length trace missed a branch (%s); reading without filter", error)
+            forget_filter(opened, key)
+            return result
+
+
+def _open(item: WorkItem, timeout: float) -> OpenFile:
+    opened = open_file(item.path, item.tree, timeout=timeout)
+    found = str(opened.tree.file.uuid)
+    if item.uuid and found != item.uuid:
+        raise OSError(f"{item.path} has changed since the plan was made (uuid {found}, planned {item.uuid})")
+    return opened
+
+
+def _metadata(item: WorkItem) -> dict[str, Any]:
+    """Return what stock coffea would put in ``events.metadata``, and the dataset's own keys."""
+    return {
+        "dataset": item.dataset,
+        "filename": item.path,
+        "treename": item.tree,
+        "entrystart": item.start,
+        "entrystop": item.stop,
+        "fileuuid": item.uuid,
+        **item.metadata,
+    }
+
+
+def load_object(path: str) -> Any:
+    """Return the object at an import path ``package.module:name``."""
+    import importlib
+
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain
+
+
+def is_read_error(error: BaseException) -> bool:
+    """Tell whether ``error`` comes from reading or decoding a file, not from the analysis."""
+    for link in _chain(error):
+        if type(link).__module__.startswith(READING_MODULES):
+            return True
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if frame.f_globals.get("__name__", "").startswith(READING_MODULES):
+                return True
+    return False
+
+
+def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcome:
+    reading = not isinstance(error, UserError) and (opened is None or is_read_error(error))
+    summary = " ".join(str(error).split())[:300]
+    if isinstance(error, UserError):
+        message = f"{error} (in {item})"
+    elif reading:
+        message = f"Could not read {item}: {type(error).__name__}: {summary}"
+    else:
+        hint = _missing_branch(summary, opened.branches if opened else frozenset())
+        message = f"{type(error).__name__}: {summary} at {_user_line(error)}, in {item}{hint}"
+    return Outcome(
+        index=item.index,
+        status="failed",
+        cause="read" if reading else "code",
+        message=message,
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def _missing_branch(summary: str, branches: frozenset[str]) -> str:
+    """Return a hint for awkward's "no field named 'x'": the branches with the nearest names."""
+    found = re.search(r"no field named '(\w+)'", summary)
+    if found is None:
+        return ""
+    name = found.group(1)
+    near = closest(name, {part for branch in branches for part in (branch, branch.split("_", 1)[-1])})
+    return f". The file has no branch for '{name}'.{near}"
+
+
+def _user_line(error: Exception) -> str:
+    """Return ``file:line`` of the innermost frame outside installed libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "an unknown line"
+
+
+RunItem = Callable[[WorkItem], Outcome]

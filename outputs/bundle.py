@@ -1,0 +1,153 @@
+"""The result on disk: histograms, cut flows and the report, written at the end of a run and read back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hist
+import uproot
+
+from ..errors import UserError
+from ..histograms.storage import read_hdf5, slices, write_hdf5
+from .report import DatasetReport, Report
+
+CutFlow = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A result: what a run leaves in its folder.
+
+    ``histograms`` hold raw sums of weights with all axes; ``report.datasets[i].scale`` turns them into yields.
+    """
+
+    report: Report
+    histograms: Mapping[str, hist.Hist]
+    cut_flows: Mapping[str, CutFlow]
+
+    def scales(self) -> dict[str, float]:
+        """Return dataset → factor for the datasets that are normalised."""
+        return {one.name: one.scale for one in self.report.datasets if one.scale is not None}
+
+
+def combine(per_dataset: Mapping[str, Mapping[str, hist.Hist]]) -> dict[str, hist.Hist]:
+    """Join the histograms of all datasets along their axis ``dataset``."""
+    combined: dict[str, hist.Hist] = {}
+    for histograms in per_dataset.values():
+        for name, histogram in histograms.items():
+            combined[name] = combined[name] + histogram if name in combined else histogram
+    return combined
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write ``histograms.h5`` (raw), ``histograms.root`` (raw and normalised), the cut flows and the report."""
+    write_hdf5(bundle.histograms, folder / "histograms.h5")
+    _write_root(bundle, folder / "histograms.root")
+    (folder / "cutflow.json").write_text(json.dumps(bundle.cut_flows, indent=1) + "\n", encoding="utf-8")
+    _write_cut_flow_table(bundle, folder / "cutflow.csv")
+    bundle.report.write(folder / "report.json")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a result back.
+
+    Raises:
+        UserError: the folder holds no finished result.
+    """
+    if not (folder / "report.json").exists():
+        raise UserError(f"{folder} holds no finished result (there is no report.json).")
+    return Bundle(
+        report=Report.model_validate_json((folder / "report.json").read_bytes()),
+        histograms=read_hdf5(folder / "histograms.h5"),
+        cut_flows=json.loads((folder / "cutflow.json").read_text(encoding="utf-8")),
+    )
+
+
+def _write_root(bundle: Bundle, path: Path) -> None:
+    """Write TH1D at ``raw/<dataset>/<region>/<variation>/<name>`` and, scaled to yields, below ``normalised/``."""
+    scales = bundle.scales()
+    with uproot.recreate(path) as file:
+        for name, histogram in bundle.histograms.items():
+            for dataset, region, variation, one in slices(histogram):
+                place = f"{dataset}/{region}/{variation}/{name}"
+                file[f"raw/{place}"] = one
+                if dataset in scales:
+                    file[f"normalised/{place}"] = one * scales[dataset]
+
+
+def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:
+    scales = bundle.scales()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["dataset", "cut", "n", "sumw", "sumw_error", "yield", "yield_error", "n_alone", "n_minus_one"]
+        )
+        for dataset, flow in bundle.cut_flows.items():
+            scale = scales.get(dataset)
+            for cut, row in flow.items():
+                error = row["sumw2"] ** 0.5
+                normalised: list[Any] = ["", ""] if scale is None else [row["sumw"] * scale, error * scale]
+                writer.writerow(
+                    [dataset, cut, row["n"], row["sumw"], error, *normalised]
+                    + [row.get("n_alone", ""), row.get("n_minus_one", "")]
+                )
+
+
+@dataclass(frozen=True)
+class View:
+    """One histogram of one region, ready to draw: data, and simulation by process, scaled."""
+
+    data: hist.Hist | None
+    simulation: Mapping[str, hist.Hist]
+
+    @property
+    def total(self) -> hist.Hist | None:
+        """Sum of the simulation."""
+        total = None
+        for one in self.simulation.values():
+            total = one if total is None else total + one
+        return total
+
+
+def view(bundle: Bundle, name: str, region: str, variation: str = "nominal") -> View:
+    """Pick one histogram: data summed, simulation summed by process label and normalised.
+
+    Simulation without normalisation is left out, unless nothing is normalised: then the sum of all simulation
+    is scaled to the data (or kept as it is without data), which :func:`is_normalised` tells.
+    """
+    histogram = bundle.histograms[name]
+    normalised = is_normalised(bundle)
+    data: hist.Hist | None = None
+    simulation: dict[str, hist.Hist] = {}
+    for one in bundle.report.datasets:
+        piece = _slice(histogram, one, region, variation)
+        if piece is None:
+            continue
+        if one.kind == "data":
+            data = piece if data is None else data + piece
+        elif one.scale is not None or not normalised:
+            scaled = piece * (one.scale or 1.0)
+            simulation[one.label] = simulation[one.label] + scaled if one.label in simulation else scaled
+    if data is not None and simulation and not normalised:
+        expected = sum(one.sum(flow=True).value for one in simulation.values())
+        factor = data.sum(flow=True).value / expected if expected > 0 else 1.0
+        simulation = {label: one * factor for label, one in simulation.items()}
+    return View(data, simulation)
+
+
+def is_normalised(bundle: Bundle) -> bool:
+    """Whether any simulated dataset is normalised."""
+    return any(one.kind == "mc" and one.scale is not None for one in bundle.report.datasets)
+
+
+def _slice(histogram: hist.Hist, one: DatasetReport, region: str, variation: str) -> hist.Hist | None:
+    """Return the one-dimensional histogram of a dataset, or None if nothing was filled there."""
+    place = {"dataset": one.name, "region": region, "variation": variation}
+    if any(category not in histogram.axes[axis] for axis, category in place.items()):
+        return None
+    return histogram[place]

@@ -1,0 +1,96 @@
+"""The one normalisation: expected yield = luminosity x cross section x Σ(event weights) / sumw.
+
+Nothing else in mucoffea scales a yield. ``sumw`` is the sum of generator weights of the events that were generated
+for what was processed, before any selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+PB_PER_FB = 1000.0
+
+
+class NormalisationError(Exception):
+    """A yield cannot be normalised; the message says which number is missing."""
+
+
+class FileSum(BaseModel):
+    """What is known of one input file: its entries, how many were processed, and what its ``Runs`` tree says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lfn: str
+    entries: int
+    processed: int
+    gen_event_count: int | None = None
+    gen_event_sumw: float | None = None
+
+
+class SumOfWeights(BaseModel):
+    """``sumw`` and where it comes from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    source: Literal["processed events", "Runs tree"]
+    note: str = ""
+
+
+def sum_of_weights(files: Sequence[FileSum], processed_sumw: float) -> SumOfWeights:
+    """Choose ``sumw`` for one simulated dataset.
+
+    A file that holds every generated event (``Runs.genEventCount`` equals its entries) is best normalised by the
+    events that were processed, since that stays right when some are missing. A skim holds fewer: then only the
+    ``Runs`` tree knows the sum, which belongs to the whole file.
+
+    Args:
+        files: the files of the dataset with at least one processed entry.
+        processed_sumw: Σ genWeight over the processed events.
+
+    Raises:
+        NormalisationError: a skimmed file was processed in part, or some files are skims without a ``Runs`` sum.
+    """
+    used = [file for file in files if file.processed]
+    if not any(file.gen_event_count is not None for file in used):
+        note = "no Runs tree in the input: taken as not skimmed" if used else ""
+        return SumOfWeights(value=processed_sumw, source="processed events", note=note)
+    if all(file.gen_event_count in (None, file.entries) for file in used):
+        return SumOfWeights(value=processed_sumw, source="processed events")
+    for file in used:
+        if file.gen_event_sumw is None:
+            raise NormalisationError(
+                f"{file.lfn} has no Runs tree with genEventSumw, but other files of the dataset are skims"
+            )
+        if file.processed != file.entries:
+            raise NormalisationError(
+                f"{file.lfn} is a skim ({file.entries} of {file.gen_event_count} generated events) of which only "
+                f"{file.processed} entries were processed; its sum of weights belongs to the whole file"
+            )
+    total = sum(file.gen_event_sumw or 0.0 for file in used)
+    return SumOfWeights(value=total, source="Runs tree", note="the input is a skim")
+
+
+def scale_factor(*, cross_section: float | None, luminosity: float | None, sumw: float) -> float:
+    """Return the factor that turns Σ(event weights) of a simulated dataset into an expected yield.
+
+    Args:
+        cross_section: pb.
+        luminosity: /fb.
+        sumw: Σ(generator weights) of the events generated.
+
+    Raises:
+        NormalisationError: a number is unknown, or ``sumw`` or the cross section is not positive.
+    """
+    if cross_section is None:
+        raise NormalisationError("no cross section")
+    if luminosity is None:
+        raise NormalisationError("no luminosity (no era)")
+    if cross_section <= 0:
+        raise NormalisationError(f"a cross section of {cross_section} pb")
+    if sumw <= 0:
+        raise NormalisationError(f"sumw is {sumw}")
+    return luminosity * PB_PER_FB * cross_section / sumw

@@ -1,0 +1,85 @@
+"""The common shape of an analysis: parameters, what an era gives it, and the additive result of a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from coffea.processor import ProcessorABC
+from pydantic import BaseModel, ConfigDict
+
+from ..corrections.catalogue import CorrectionRecord
+
+#: Name of a sample without era: no correction is known for it.
+NO_ERA = ""
+
+
+class EraInputs(BaseModel):
+    """What an era gives to an analysis: lists and files, no open objects, so that it travels to workers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    era: str = NO_ERA
+    triggers: Mapping[str, tuple[str, ...]] = {}
+    met_filters: tuple[str, ...] = ()
+    luminosity_mask: Path | None = None
+    corrections: Mapping[str, CorrectionRecord] = {}
+
+
+class Parameters(BaseModel):
+    """Base of the parameters of an analysis: frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Analysis(ProcessorABC):
+    """An analysis: ``process`` turns a chunk of events into an additive result, and keeps no state.
+
+    Args:
+        parameters: of the class named by ``Parameters``; its defaults without.
+        eras: era name → inputs, for every era among the datasets.
+    """
+
+    Parameters: ClassVar[type[Parameters]] = Parameters
+
+    def __init__(
+        self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None
+    ) -> None:
+        self.parameters = parameters if parameters is not None else self.Parameters()
+        self.eras = dict(eras or {})
+
+    @classmethod
+    def corrections(cls, parameters: Any) -> Mapping[str, str | None]:
+        """Return the corrections that the analysis applies with ``parameters``: name → working point, or None."""
+        return {}
+
+    def era_inputs(self, events: Any) -> EraInputs:
+        """Return what the era of ``events`` gives; empty without an era."""
+        return self.eras.get(events.metadata.get("era") or NO_ERA, EraInputs())
+
+    def postprocess(self, accumulator: Any) -> None:
+        """Do nothing: normalisation and plots belong to the run, not to the analysis."""
+
+
+def is_data(events: Any) -> bool:
+    """Whether the chunk is data, as its dataset says."""
+    return events.metadata["kind"] == "data"
+
+
+def generator_weight(events: Any) -> np.ndarray:
+    """Return ``[events]`` the generator weight; 1 for data."""
+    if is_data(events):
+        return np.ones(len(events))
+    return np.asarray(events.genWeight, dtype=np.float64)
+
+
+def result(events: Any, entries: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the result of a chunk, ``{dataset: entries}``; every entry adds over chunks."""
+    return {events.metadata["dataset"]: {"events": len(events), **entries}}
+
+
+def yield_row(weight: np.ndarray) -> dict[str, int | float]:
+    """Return the row of a cut flow for events that carry ``weight`` [events]: ``n``, ``sumw``, ``sumw2``."""
+    return {"n": len(weight), "sumw": float(weight.sum()), "sumw2": float((weight * weight).sum())}

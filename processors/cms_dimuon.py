@@ -1,0 +1,267 @@
+"""Z → μμ in CMS NanoAOD: trigger, two good muons, the mass peak, and control regions.
+
+The order is correct → select objects → select events → weigh → fill, once with all corrections (``nominal``) and
+once without (``uncorrected``), so that each result shows what the corrections do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import awkward as ak
+import numpy as np
+from coffea.analysis_tools import PackedSelection
+
+from ..corrections.luminosity_mask import certified
+from ..corrections.muon_momentum import scaled_pt
+from ..errors import UserError
+from ..histograms.filler import Filler
+from ..histograms.specification import Histogram
+from ..selections.cut_flow import cut_flow
+from ..selections.filters import passes
+from ..selections.muons import MuonSelection, good_muons
+from ..selections.pairs import LeadingPair, leading_pair
+from ..selections.triggers import fired, matched
+from . import base
+from .muon_weights import event_weights
+
+HISTOGRAMS = (
+    Histogram(
+        name="mass",
+        label=r"$m_{\mu\mu}$",
+        unit="GeV",
+        bins=60,
+        start=60,
+        stop=120,
+        regions=("z", "same_sign"),
+    ),
+    Histogram(
+        name="mass_spectrum",
+        label=r"$m_{\mu\mu}$",
+        unit="GeV",
+        bins=60,
+        start=10,
+        stop=250,
+        regions=("opposite_sign",),
+    ),
+    Histogram(name="npvs", label="reconstructed vertices", bins=80, start=0, stop=80, regions=("z",)),
+    Histogram(name="pt", label=r"$p_T^{\mu\mu}$", unit="GeV", bins=50, start=0, stop=200, regions=("z",)),
+    Histogram(name="rapidity", label=r"$y_{\mu\mu}$", bins=48, start=-2.4, stop=2.4, regions=("z",)),
+    Histogram(
+        name="leading_pt", label=r"leading muon $p_T$", unit="GeV", bins=62, start=26, stop=150, regions=("z",)
+    ),
+    Histogram(
+        name="subleading_pt",
+        label=r"subleading muon $p_T$",
+        unit="GeV",
+        bins=50,
+        start=20,
+        stop=120,
+        regions=("z",),
+    ),
+    Histogram(name="eta", label=r"muon $\eta$", bins=48, start=-2.4, stop=2.4, regions=("z",)),
+    Histogram(name="phi", label=r"muon $\phi$", bins=32, start=-np.pi, stop=np.pi, regions=("z",)),
+)
+REGIONS = ("z", "opposite_sign", "same_sign")
+#: Tried where no era says which triggers were unprescaled; a path that a file lacks has not fired.
+TRIGGERS = ("HLT_IsoMu24", "HLT_IsoTkMu24", "HLT_IsoMu27", "HLT_IsoMu20", "HLT_IsoTkMu20")
+
+
+class DimuonParameters(base.Parameters):
+    """Thresholds of the dimuon analysis; momenta and masses in GeV, distances in cm."""
+
+    muon: MuonSelection = MuonSelection(max_dxy=0.2, max_dz=0.5)
+    leading_min_pt: float = 26.0
+    mass_window: tuple[float, float] = (60.0, 120.0)
+    #: Paths of which one must have fired; None takes those of the era, an empty list asks for none.
+    triggers: tuple[str, ...] | None = None
+    #: The leading muon must be a trigger object, so that the trigger scale factor is that of one muon.
+    trigger_match: bool = True
+    met_filters: bool = True
+    #: Corrections to apply where the era has them.
+    corrections: tuple[str, ...] = ("pileup", "muon_id", "muon_iso", "muon_trigger", "muon_scale")
+
+
+class Dimuon(base.Analysis):
+    """See the module."""
+
+    Parameters: ClassVar[type[base.Parameters]] = DimuonParameters
+    parameters: DimuonParameters
+    cuts = (
+        "certified",
+        "met_filters",
+        "trigger",
+        "two_muons",
+        "leading_pt",
+        "trigger_match",
+        "opposite_sign",
+        "mass_window",
+    )
+
+    @classmethod
+    def corrections(cls, parameters: DimuonParameters) -> Mapping[str, str | None]:
+        """See :meth:`base.Analysis.corrections`."""
+        points = {"muon_id": parameters.muon.identification, "muon_iso": parameters.muon.isolation}
+        return {
+            name: points.get(name) for name in parameters.corrections if points.get(name, "some") != "none"
+        }
+
+    def process(self, events: Any) -> dict[str, dict[str, Any]]:
+        """Return the result of one chunk of NanoEvents."""
+        era = self.era_inputs(events)
+        generator = base.generator_weight(events)
+        variations = ("nominal", "uncorrected") if era.corrections else ("nominal",)
+        filler = Filler(HISTOGRAMS, events.metadata["dataset"], regions=REGIONS, variations=variations)
+        outside: Counter[str] = Counter()
+        event_cuts = self.event_cuts(events, era)
+        result: dict[str, Any] = {"sumw": float(generator.sum())}
+
+        for variation in variations:
+            corrected = variation == "nominal"
+            pair = self.muon_pair(events, era, corrected, outside)
+            selection = self.select(events, event_cuts, pair)
+            weight = self.weigh(events, era, pair, generator, corrected, outside)
+            self.fill(filler, variation, events, pair, selection, weight)
+            if corrected:
+                result["cutflow"] = cut_flow(selection, self.cuts, generator)
+                result["cutflow"]["corrections"] = base.yield_row(weight[selection.all(*self.cuts)[pair.event]])
+
+        result["hists"] = filler.histograms
+        result["counters"] = {"out_of_range": dict(outside)}
+        if "TrigObj" not in events.fields:
+            result["counters"]["no_trigger_objects"] = len(events)
+        return base.result(events, result)
+
+    def event_cuts(self, events: Any, era: base.EraInputs) -> dict[str, np.ndarray]:
+        """Return the masks ``[events]`` that no correction changes."""
+        parameters = self.parameters
+        cuts = {name: np.ones(len(events), dtype=bool) for name in ("certified", "met_filters", "trigger")}
+        if base.is_data(events) and era.luminosity_mask is not None:
+            cuts["certified"] = certified(era.luminosity_mask, events.run, events.luminosityBlock)
+        if parameters.met_filters and era.met_filters:
+            cuts["met_filters"] = passes(events.Flag, era.met_filters, len(events))
+        paths = parameters.triggers
+        if paths is None:
+            paths = era.triggers.get("single_muon", TRIGGERS)
+        if paths:
+            cuts["trigger"] = fired(events.HLT, paths, len(events))
+        return cuts
+
+    def muon_pair(
+        self, events: Any, era: base.EraInputs, corrected: bool, outside: Counter[str]
+    ) -> LeadingPair:
+        """Return the two leading good muons of the events that have two."""
+        muons = events.Muon
+        pt = muons.pt
+        if corrected and "muon_scale" in era.corrections:
+            scaled = scaled_pt(
+                era.corrections["muon_scale"],
+                muons.pt,
+                muons.eta,
+                muons.phi,
+                muons.charge,
+                is_data=base.is_data(events),
+            )
+            outside["muon_scale"] += scaled.out_of_range
+            pt = scaled.values
+        return leading_pair(muons, good_muons(muons, self.parameters.muon, pt=pt), pt=pt)
+
+    def select(self, events: Any, event_cuts: Mapping[str, np.ndarray], pair: LeadingPair) -> PackedSelection:
+        """Return all cuts, ``[events]`` each; what needs a pair fails without one."""
+        low, high = self.parameters.mass_window
+        of_pairs = {
+            "two_muons": np.ones(len(pair), dtype=bool),
+            "leading_pt": pair.leading_pt > self.parameters.leading_min_pt,
+            "trigger_match": self.leading_matched(events, pair),
+            "opposite_sign": pair.charge == 0,
+            "mass_window": (pair.mass > low) & (pair.mass < high),
+        }
+        selection = PackedSelection()
+        for name, mask in event_cuts.items():
+            selection.add(name, mask)
+        for name, mask in of_pairs.items():
+            of_events = np.zeros(len(events), dtype=bool)
+            of_events[pair.event] = mask
+            selection.add(name, of_events)
+        return selection
+
+    def leading_matched(self, events: Any, pair: LeadingPair) -> np.ndarray:
+        """Return ``[pairs]``, True where the leading muon is a trigger object, or where that is not asked for.
+
+        Raises:
+            UserError: the file has no trigger objects, but the trigger scale factor needs them.
+        """
+        asked = self.parameters.trigger_match and self.parameters.triggers != ()
+        if asked and "TrigObj" not in events.fields and "muon_trigger" in self.era_inputs(events).corrections:
+            raise UserError(
+                "The file has no trigger objects (TrigObj), so the leading muon cannot be matched to the trigger, "
+                "which its scale factor is for. Leave both out: --set trigger_match=false "
+                "--set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
+            )
+        if not asked or "TrigObj" not in events.fields:
+            return np.ones(len(pair), dtype=bool)
+        leading = {
+            "eta": ak.Array(pair.leading_eta[:, np.newaxis]),
+            "phi": ak.Array(pair.leading_phi[:, np.newaxis]),
+        }
+        return ak.to_numpy(matched(leading, events.TrigObj[pair.event]))[:, 0]
+
+    def weigh(
+        self,
+        events: Any,
+        era: base.EraInputs,
+        pair: LeadingPair,
+        generator: np.ndarray,
+        corrected: bool,
+        outside: Counter[str],
+    ) -> np.ndarray:
+        """Return ``[pairs]`` the weight of each event with a pair."""
+        if base.is_data(events) or not corrected:
+            return generator[pair.event]
+        return event_weights(
+            generator[pair.event],
+            era.corrections,
+            outside,
+            n_true_interactions=lambda: events.Pileup.nTrueInt[pair.event],
+            muon_pt=np.stack([pair.leading_pt, pair.subleading_pt], axis=1),
+            muon_eta=np.stack([pair.leading_eta, pair.subleading_eta], axis=1),
+            trigger_pt=pair.leading_pt,
+            trigger_eta=pair.leading_eta,
+        ).weight()
+
+    def fill(
+        self,
+        filler: Filler,
+        variation: str,
+        events: Any,
+        pair: LeadingPair,
+        selection: PackedSelection,
+        weight: np.ndarray,
+    ) -> None:
+        """Fill the histograms of every region."""
+        every = dict.fromkeys(self.cuts, True)
+        masks = (
+            selection.all(*self.cuts),
+            selection.all(*self.cuts[:-1]),
+            selection.require(**{**every, "opposite_sign": False}),
+        )
+        npvs = np.asarray(events.PV.npvs)[pair.event]
+        muons = {
+            "eta": np.stack([pair.leading_eta, pair.subleading_eta], axis=1),
+            "phi": np.stack([pair.leading_phi, pair.subleading_phi], axis=1),
+        }
+        for region, mask in zip(REGIONS, masks, strict=True):
+            chosen = mask[pair.event]
+            observables = {
+                "mass": pair.mass[chosen],
+                "mass_spectrum": pair.mass[chosen],
+                "npvs": npvs[chosen],
+                "pt": pair.pt[chosen],
+                "rapidity": pair.rapidity[chosen],
+                "leading_pt": pair.leading_pt[chosen],
+                "subleading_pt": pair.subleading_pt[chosen],
+                **{name: values[chosen] for name, values in muons.items()},
+            }
+            filler.fill(observables, region=region, variation=variation, weight=weight[chosen])

@@ -1,0 +1,58 @@
+"""The weights of simulated muon events: what an analysis multiplies, shared by all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from coffea.analysis_tools import Weights
+
+from ..corrections.catalogue import CorrectionRecord
+from ..corrections.muon_scale_factors import event_weight, muon_scale_factor
+from ..corrections.pileup import pileup_weight
+
+#: Corrections that weigh each selected muon.
+PER_MUON = ("muon_id", "muon_iso")
+
+
+def event_weights(
+    generator: np.ndarray,
+    records: Mapping[str, CorrectionRecord],
+    outside: Counter[str],
+    *,
+    n_true_interactions: Any,
+    muon_pt: Any,
+    muon_eta: Any,
+    trigger_pt: Any = None,
+    trigger_eta: Any = None,
+) -> Weights:
+    """Return coffea's ``Weights`` of simulated events: generator x pile-up x muon scale factors x trigger.
+
+    Args:
+        generator: ``[events]`` generator weight.
+        records: the corrections to apply; one that is not in it is left out.
+        outside: counts, by correction, the inputs outside its valid range (weight 1); added to.
+        n_true_interactions: ``[events]`` ``Pileup.nTrueInt``, read only if ``pileup`` is applied.
+        muon_pt: ``[events, muons]`` of the selected muons, GeV.
+        muon_eta: ``[events, muons]``.
+        trigger_pt: ``[events]`` of the muon that fired the trigger, GeV.
+        trigger_eta: ``[events]``.
+    """
+    weights = Weights(len(generator), storeIndividual=True)
+    weights.add("generator", generator)
+    if "pileup" in records:
+        factor = pileup_weight(records["pileup"], n_true_interactions())
+        outside["pileup"] += factor.out_of_range
+        weights.add("pileup", np.asarray(factor.values))
+    for name in PER_MUON:
+        if name in records:
+            factor = muon_scale_factor(records[name], muon_pt, muon_eta)
+            outside[name] += factor.out_of_range
+            weights.add(name, event_weight(factor.values))
+    if "muon_trigger" in records and trigger_pt is not None:
+        factor = muon_scale_factor(records["muon_trigger"], trigger_pt, trigger_eta)
+        outside["muon_trigger"] += factor.out_of_range
+        weights.add("muon_trigger", np.asarray(factor.values))
+    return weights

@@ -1,0 +1,1 @@
+"""coffea NanoEvents schemas of the trees that mucoffea reads."""

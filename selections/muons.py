@@ -1,0 +1,82 @@
+"""Good muons: kinematics, identification, isolation and impact parameters, with the working points of the CMS
+muon POG.
+
+Working points: https://muon-wiki.docs.cern.ch/guidelines/reference/ (identification; relative particle-flow
+isolation in a cone of 0.4 with pile-up subtracted: 0.40, 0.25, 0.20, 0.15, 0.10 from very loose to very
+tight).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import awkward as ak
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UserError, closest
+
+Identification = Literal["loose", "medium", "medium_prompt", "tight", "soft", "high_pt", "none"]
+Isolation = Literal["very_loose", "loose", "medium", "tight", "very_tight", "none"]
+
+MAX_RELATIVE_ISOLATION: dict[str, float] = {
+    "very_loose": 0.40,
+    "loose": 0.25,
+    "medium": 0.20,
+    "tight": 0.15,
+    "very_tight": 0.10,
+}
+_IDENTIFICATION_FIELD = {
+    "loose": "looseId",
+    "medium": "mediumId",
+    "medium_prompt": "mediumPromptId",
+    "tight": "tightId",
+    "soft": "softId",
+}
+_GLOBAL_HIGH_PT = 2  # Muon_highPtId: 1 tracker high pt, 2 global high pt (which includes the former)
+
+
+class MuonSelection(BaseModel):
+    """What makes a good muon. pt in GeV, dxy and dz (to the primary vertex) in cm; None leaves a cut out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_pt: float = Field(default=20.0, ge=0)
+    max_abs_eta: float = Field(default=2.4, gt=0)
+    identification: Identification = "tight"
+    isolation: Isolation = "tight"
+    max_dxy: float | None = Field(default=None, gt=0)
+    max_dz: float | None = Field(default=None, gt=0)
+    max_sip3d: float | None = Field(default=None, gt=0)
+
+
+def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> ak.Array:
+    """Return the mask `[events, muons]` of the muons that pass every cut; NaN never passes.
+
+    `pt` (GeV) replaces `muons.pt` where a corrected momentum is to be cut on. Only the columns that the
+    selection names are read. Raises UserError if one of them is missing from the file.
+    """
+    mask = (_field(muons, "pt") if pt is None else pt) > selection.min_pt
+    mask = mask & (np.abs(_field(muons, "eta")) < selection.max_abs_eta)
+    if selection.identification == "high_pt":
+        mask = mask & (_field(muons, "highPtId") >= _GLOBAL_HIGH_PT)
+    elif selection.identification != "none":
+        mask = mask & (_field(muons, _IDENTIFICATION_FIELD[selection.identification]) != 0)
+    if selection.isolation != "none":
+        mask = mask & (_field(muons, "pfRelIso04_all") < MAX_RELATIVE_ISOLATION[selection.isolation])
+    if selection.max_dxy is not None:
+        mask = mask & (np.abs(_field(muons, "dxy")) < selection.max_dxy)
+    if selection.max_dz is not None:
+        mask = mask & (np.abs(_field(muons, "dz")) < selection.max_dz)
+    if selection.max_sip3d is not None:
+        mask = mask & (_field(muons, "sip3d") < selection.max_sip3d)
+    return mask
+
+
+def _field(muons: Any, name: str) -> Any:
+    if name not in muons.fields:
+        raise UserError(
+            f"The muon selection needs the branch Muon_{name}, which the file does not have."
+            f"{closest(name, muons.fields)} Choose another working point, or a file that has the branch."
+        )
+    return muons[name]

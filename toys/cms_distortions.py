@@ -1,0 +1,253 @@
+"""What is wrong with the pseudo-data of the CMS toys, and the correctionlib files that put it right again.
+
+Four known differences to simulation: muon momentum scale, muon efficiencies, pile-up profile, and luminosity blocks
+that are not certified. File layouts follow the Muon POG and LUM POG
+(https://gitlab.cern.ch/cms-nanoAOD/jsonpog-integration: ``POG/MUO/2018_UL/muon_Z``,
+``POG/MUO/2022_Summer22EE/muon_scalesmearing``, ``POG/LUM/2018_UL/puWeights``). Names, inputs and category keys are the
+same, so that code which reads these files reads the real ones.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Efficiency = Literal["id", "iso", "trigger"]
+
+# Momentum scale: pt_true = 1 / (m / pt_data + charge * a), m and a in bins of eta and phi (the Run 3 formula).
+SCALE_ETA_EDGES = (-2.4, -2.1, -1.85, -0.4, 0.0, 0.4, 1.85, 2.1, 2.4)
+SCALE_PHI_EDGES = tuple(round(-3.2 + 0.4 * i, 1) for i in range(17))
+_ETA_BIN, _PHI_BIN = np.meshgrid(np.arange(8), np.arange(16), indexing="ij")
+SCALE_M = np.round(1.010 + 0.003 * np.cos(1.3 * _ETA_BIN) + 0.004 * np.sin(2 * np.pi * _PHI_BIN / 16), 6)
+SCALE_A = np.round(1.5e-4 * np.sin(0.8 * _ETA_BIN + 2 * np.pi * _PHI_BIN / 16) + 5e-5, 9)
+
+# Scale factors data/simulation in bins of |eta| and pt, all between 0.93 and 0.99.
+SF_ETA_EDGES = (0.0, 0.9, 1.2, 2.1, 2.4)
+SF_PT_EDGES: dict[Efficiency, tuple[float, ...]] = {
+    "id": (15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 120.0, math.inf),
+    "iso": (15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 120.0, math.inf),
+    "trigger": (26.0, 30.0, 40.0, 50.0, 60.0, 120.0, 200.0, math.inf),
+}
+SF_NAMES: dict[Efficiency, str] = {
+    "id": "NUM_TightID_DEN_TrackerMuons",
+    "iso": "NUM_TightRelIso_DEN_TightIDandIPCut",
+    "trigger": "NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight",
+}
+_SF_START: dict[Efficiency, tuple[float, float]] = {
+    "id": (0.965, 0.020),
+    "iso": (0.950, 0.035),
+    "trigger": (0.940, 0.030),
+}
+_SF_UNCERTAINTY: dict[Efficiency, tuple[float, float]] = {
+    "id": (0.0010, 0.0020),
+    "iso": (0.0010, 0.0025),
+    "trigger": (0.0015, 0.0030),
+}
+
+PILEUP_CORRECTION = "Collisions18_UltraLegacy_goldenJSON"
+PILEUP_EDGES = tuple(float(edge) for edge in range(100))
+_PILEUP = {"mc": (32.0, 10.5), "data": (36.0, 10.0)}
+MINIMUM_BIAS_UNCERTAINTY = 0.046  # of the inelastic cross section, the recommendation of the LUM POG
+
+DATA_RUNS = {320001: 120, 320002: 80, 320003: 90, 320004: 30}
+"""Number of luminosity blocks of each run of pseudo-data; every block holds the same luminosity."""
+GOLDEN_JSON = {"320001": [[1, 60], [64, 120]], "320002": [[5, 80]], "320003": [[1, 40], [46, 85]]}
+"""Certified luminosity blocks, both ends included; the last run is not certified at all."""
+
+
+def certified_fraction() -> float:
+    """Return the fraction of the recorded luminosity that the golden JSON certifies."""
+    good = sum(last - first + 1 for ranges in GOLDEN_JSON.values() for first, last in ranges)
+    return good / sum(DATA_RUNS.values())
+
+
+def _bin(edges: Sequence[float], values: Array) -> npt.NDArray[np.int64]:
+    """Return bin numbers as correctionlib's, closed on the left; outside values go to the nearest bin."""
+    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+
+
+def distort_pt(pt: Array, eta: Array, phi: Array, charge: Array) -> Floats:
+    """Return the muon pt in GeV that pseudo-data shows for the undistorted reconstructed ``pt``, [muons].
+
+    Inverse of the correction ``1 / (m / pt + charge * a)`` of the Muon POG's Run 3 scale correction.
+    """
+    place = _bin(SCALE_ETA_EDGES, eta), _bin(SCALE_PHI_EDGES, phi)
+    return SCALE_M[place] / (1.0 / pt - charge * SCALE_A[place])
+
+
+def scale_factor_table(kind: Efficiency) -> Floats:
+    """Return the scale factors of ``kind``, [|eta| bins, pt bins]: lower at low pt and in the endcaps."""
+    start, rise = _SF_START[kind]
+    n_pt = len(SF_PT_EDGES[kind]) - 1
+    eta_step = np.array([0.0, -0.008, 0.004, -0.010])
+    return np.round(start + eta_step[:, None] + rise * (1.0 - np.exp(-np.arange(n_pt) / 2.5))[None, :], 5)
+
+
+_SF_TABLES = {kind: scale_factor_table(kind) for kind in SF_NAMES}
+
+
+def scale_factor(kind: Efficiency, eta: Array, pt: Array) -> Floats:
+    """Return efficiency in pseudo-data over efficiency in simulation for muons of undistorted ``pt`` in GeV, [muons].
+
+    Below the first pt edge the first bin holds; the correction file does not reach there.
+    """
+    return _SF_TABLES[kind][_bin(SF_ETA_EDGES, np.abs(eta)), _bin(SF_PT_EDGES[kind], pt)]
+
+
+def pileup_profile(kind: Literal["mc", "data"], shift: float = 0.0) -> Floats:
+    """Return the probability of each whole number of true interactions, [99]; ``shift`` moves the mean, relatively."""
+    mean, width = _PILEUP[kind]
+    density = np.exp(-0.5 * ((np.arange(99) - mean * (1.0 + shift)) / width) ** 2)
+    density[0] = 0.0  # no collision without interactions
+    return density / density.sum()
+
+
+def _inputs(**kinds: str) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind} for name, kind in kinds.items()]
+
+
+def _categories(name: str, values: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "nodetype": "category",
+        "input": name,
+        "content": [{"key": key, "value": value} for key, value in values.items()],
+    }
+
+
+def _binning(name: str, edges: Sequence[float], flow: str, content: Callable[[int], Any]) -> dict[str, Any]:
+    return {
+        "nodetype": "binning",
+        "input": name,
+        "edges": list(edges),
+        "content": [content(i) for i in range(len(edges) - 1)],
+        "flow": flow,
+    }
+
+
+def _correction(
+    name: str, about: str, inputs: list[dict[str, str]], output: str, data: dict[str, Any]
+) -> dict[str, Any]:
+    result = {"name": output, "type": "real"}
+    return {"name": name, "description": about, "version": 1, "inputs": inputs, "output": result, "data": data}
+
+
+def _efficiency_correction(kind: Efficiency) -> dict[str, Any]:
+    table, (stat, syst) = _SF_TABLES[kind], _SF_UNCERTAINTY[kind]
+    total = math.hypot(stat, syst)
+
+    def at_bin(i: int, j: int) -> dict[str, Any]:
+        value = float(table[i, j])
+        edges = {"systup": value + total, "systdown": value - total}
+        return _categories("scale_factors", {"nominal": value, "stat": stat, "syst": syst, **edges})
+
+    def along_pt(i: int) -> dict[str, Any]:
+        return _binning("pt", SF_PT_EDGES[kind], "error", lambda j: at_bin(i, j))
+
+    absolute = {"nodetype": "formula", "expression": "abs(x)", "parser": "TFormula", "variables": ["eta"]}
+    content = _binning("eta", SF_ETA_EDGES, "error", along_pt)
+    data = {"nodetype": "transform", "input": "eta", "rule": absolute, "content": content}
+    inputs = _inputs(eta="real", pt="real", scale_factors="string")
+    return _correction(SF_NAMES[kind], f"{SF_NAMES[kind]} of the toy", inputs, "weight", data)
+
+
+def muon_efficiency_set() -> dict[str, Any]:
+    """Return the correction set of ``muon_Z.json``: identification, isolation and trigger scale factors."""
+    corrections = [_efficiency_correction(kind) for kind in SF_NAMES]
+    return {"schema_version": 2, "description": "Muon scale factors of the toy", "corrections": corrections}
+
+
+def muon_scale_set() -> dict[str, Any]:
+    """Return the correction set of ``muon_scalesmearing.json``; simulation needs neither scale nor smearing."""
+
+    def grid(name: str, table: Floats, **further: float) -> dict[str, Any]:
+        def along_phi(i: int) -> dict[str, Any]:
+            return _binning(
+                "phi",
+                SCALE_PHI_EDGES,
+                "clamp",
+                lambda j: _categories("variation", {"nom": float(table[i, j]), **further}),
+            )
+
+        inputs = _inputs(eta="real", phi="real", variation="string")
+        return _correction(name, name, inputs, "correction", _binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
+
+    def resolution(name: str, parameters: Sequence[float]) -> dict[str, Any]:
+        leaf = _categories("parameter", dict(enumerate(parameters)))
+        layers = _binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
+        inputs = _inputs(abseta="real", nTrackerLayers="real", parameter="int")
+        return _correction(name, name, inputs, "correction", _binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
+
+    def strength(name: str) -> dict[str, Any]:
+        leaf = _categories("variation", {"nom": 1.0, "stat": 0.01})
+        return _correction(
+            name,
+            name,
+            _inputs(abseta="real", variation="string"),
+            "k",
+            _binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf),
+        )
+
+    corrections = [
+        resolution("cb_params", (0.0, 1.0, 10.0, 2.0)),
+        resolution("poly_params", (0.012, 0.0, 0.0)),
+        grid("m_data", SCALE_M, stat=2e-4),
+        grid("a_data", SCALE_A, stat=5e-6),
+        grid("m_mc", np.ones_like(SCALE_M), stat=2e-4, rho_stat=0.0),
+        grid("a_mc", np.zeros_like(SCALE_A), stat=5e-6),
+        strength("k_data"),
+        strength("k_mc"),
+    ]
+    return {"schema_version": 2, "description": "Muon momentum scale of the toy", "corrections": corrections}
+
+
+def pileup_set() -> dict[str, Any]:
+    """Return the correction set of ``puWeights.json``: the ratio of the true profiles of data and simulation."""
+    simulation = pileup_profile("mc")
+
+    def weights(shift: float) -> dict[str, Any]:
+        data = pileup_profile("data", shift)
+        ratio = np.divide(data, simulation, out=np.zeros(99), where=simulation > 0)
+        return _binning("NumTrueInteractions", PILEUP_EDGES, "clamp", lambda i: float(ratio[i]))
+
+    shifts = {"nominal": 0.0, "up": MINIMUM_BIAS_UNCERTAINTY, "down": -MINIMUM_BIAS_UNCERTAINTY}
+    data = _categories("weights", {key: weights(shift) for key, shift in shifts.items()})
+    inputs = _inputs(NumTrueInteractions="real", weights="string")
+    correction = _correction(PILEUP_CORRECTION, "Pile-up weights of the toy", inputs, "weight", data)
+    return {"schema_version": 2, "description": "Pile-up weights of the toy", "corrections": [correction]}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` under a temporary name and rename it to ``path``; makes the folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def write_corrections(folder: Path) -> list[Path]:
+    """Write the correction files and the golden JSON of the toy below ``folder`` and return their paths.
+
+    Layout of jsonpog-integration: ``POG/MUO/demo/muon_Z.json.gz``, ``POG/MUO/demo/muon_scalesmearing.json.gz``,
+    ``POG/LUM/demo/puWeights.json.gz`` and ``lumi/Cert_demo_Golden.json``. The same bytes each time.
+    """
+    sets = {
+        "POG/MUO/demo/muon_Z.json.gz": muon_efficiency_set,
+        "POG/MUO/demo/muon_scalesmearing.json.gz": muon_scale_set,
+        "POG/LUM/demo/puWeights.json.gz": pileup_set,
+    }
+    paths = [folder / name for name in sets]
+    for path, build in zip(paths, sets.values(), strict=True):
+        write_atomically(path, gzip.compress(json.dumps(build()).encode(), mtime=0))
+    golden = folder / "lumi" / "Cert_demo_Golden.json"
+    write_atomically(golden, json.dumps(GOLDEN_JSON, indent=1).encode())
+    return [*paths, golden]

@@ -42,9 +42,7 @@ class HandwrittenDimuon(ProcessorABC):
         self.muon_file, self.scale_file, self.pileup_file = muon_file, scale_file, pileup_file
 
     def process(self, events):
-        categories = [
-            hist.axis.StrCategory([], growth=True, name=name) for name in ("dataset", "region", "variation")
-        ]
+        categories = [hist.axis.StrCategory([], growth=True, name=name) for name in ("dataset", "region", "variation")]
         hists = {name: hist.Hist(*categories, axis, storage="Weight") for name, axis in AXES.items()}
         result = {"sumw": ak.sum(events.genWeight), "hists": hists}
         for variation in ("nominal", "uncorrected"):
@@ -131,13 +129,9 @@ class HandwrittenDimuon(ProcessorABC):
             for name in ("NUM_TightID_DEN_TrackerMuons", "NUM_TightRelIso_DEN_TightIDandIPCut"):
                 for muon in (one, two):
                     eta, pt = ak.drop_none(muon.eta), ak.drop_none(muon.pt)
-                    weights.add(
-                        f"{name}{0 if muon is one else 1}", muon_z[name].evaluate(eta, pt, "nominal")
-                    )
+                    weights.add(f"{name}{0 if muon is one else 1}", muon_z[name].evaluate(eta, pt, "nominal"))
             trigger = muon_z["NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight"]
-            weights.add(
-                "trigger", trigger.evaluate(ak.drop_none(one.eta), ak.drop_none(one.pt), "nominal")
-            )
+            weights.add("trigger", trigger.evaluate(ak.drop_none(one.eta), ak.drop_none(one.pt), "nominal"))
         return weights.weight()
 
     def postprocess(self, accumulator):

@@ -37,7 +37,7 @@ def _datasets(requests: Sequence[str]) -> Table:
     table = Table(caption="LO?: a placeholder cross section, see its source", caption_justify="left")
     for title in ("dataset", "kind", "era", "files"):
         table.add_column(title, overflow="fold")
-    table.add_column("σ [pb]", justify="right")
+    table.add_column("σ (pb)", justify="right")
     table.add_column("source of the cross section", overflow="fold")
     for row in rows(resolve(requests, load_registry())):
         section = "–" if row["cross_section"] is None else f"{row['cross_section']:g}"
@@ -55,7 +55,7 @@ def _datasets(requests: Sequence[str]) -> Table:
 def _eras() -> Table:
     from ..filesets.eras import load_eras
 
-    table = Table("era", "also called", "√s [TeV]", "L [/fb]", "NanoAOD", "golden JSON", "source of L")
+    table = Table("era", "also called", "√s (TeV)", "L (/fb)", "NanoAOD", "golden JSON", "source of L")
     for era in load_eras().values():
         table.add_row(
             era.name,

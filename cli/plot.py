@@ -43,7 +43,11 @@ def draw_plots(bundle: Any, folder: Path) -> list[Path]:
     flows = _flows(bundle)
     if flows:
         figures.append(plot_cut_flow(folder / "cut_flow", flows, notes=_notes(bundle))[0])
-        figures.append(plot_n_minus_one(folder / "n_minus_one", flows, notes=_notes(bundle))[0])
+        # The row after all corrections is no cut.
+        cuts = {
+            label: {cut: row for cut, row in flow.items() if "n_minus_one" in row} for label, flow in flows.items()
+        }
+        figures.append(plot_n_minus_one(folder / "n_minus_one", cuts, notes=_notes(bundle))[0])
     return [path for path in figures if path is not None]
 
 

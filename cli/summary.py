@@ -18,7 +18,7 @@ def print_plan(console: Console, plan: Any, inputs: Any, setup: Any, options: Ru
     table = Table(title=f"{setup.name} on {options.executor}", title_justify="left")
     for title in ("dataset", "kind", "era"):
         table.add_column(title, overflow="fold")
-    for title in ("files", "events", "work items", "σ [pb]"):
+    for title in ("files", "events", "work items", "σ (pb)"):
         table.add_column(title, justify="right")
     for fileset, part in zip(inputs.filesets, plan.datasets, strict=True):
         dataset = fileset.dataset
@@ -47,10 +47,10 @@ def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float
     for line in report.warnings:
         console.print(f"[yellow]warning:[/] {line}", highlight=False)
     for dataset in report.datasets:
-        counts = dataset.counters.get("out_of_range", {})
-        outside = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-        if outside:
-            console.print(f"note: {dataset.name}: outside a correction's range: {outside}", highlight=False)
+        for kind, counts in dataset.counters.items():
+            found = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+            if found:
+                console.print(f"note: {dataset.name}: {kind.replace('_', ' ')}: {found}", highlight=False)
     run = report.run
     rate = run["events"] / run["processing_seconds"] / 1000
     console.print(

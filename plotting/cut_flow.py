@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .notes import NOTE_COLOUR, StackNotes, draw_head, draw_legend, head_height
-from .style import DATA_COLOUR, new_figure, process_colours, save, style
+from .style import DATA_COLOUR, new_figure, process_colours, readable, save, style
 
 Array = NDArray[np.float64]
 #: cut → counter (``n``, ``sumw``, ``sumw2``, ``sumw_minus_one``, …) → value; the first cut is ``all``.
@@ -139,9 +139,8 @@ def _draw_flow(content: FlowContent, notes: StackNotes, colours: Mapping[str, st
         axes.errorbar(centres, shown, errors, fmt="none", color=colours[label], elinewidth=1.5)
         entries.append((label, line))
     axes.set_xlim(edges[0], max(edges[-1], 0.5))
-    axes.set_xticks(
-        range(len(content.cuts)), content.cuts, rotation=_ANGLE, ha="right", va="top", rotation_mode="anchor"
-    )
+    names = [readable(cut) for cut in content.cuts]
+    axes.set_xticks(range(len(names)), names, rotation=_ANGLE, ha="right", va="top", rotation_mode="anchor")
     axes.xaxis.set_tick_params(which="both", top=False)
     axes.xaxis.set_tick_params(which="minor", bottom=False)
     axes.set_ylabel("Weighted events" if weighted else "Events")
@@ -186,7 +185,7 @@ def _draw_bars(content: FlowContent, notes: StackNotes, colours: Mapping[str, st
     axes.set_xlim(0, 1.16 * highest)
     head = _legend(axes, entries)
     axes.set_ylim(rows - 0.5, -0.5 - rows * head / (1 - head))
-    axes.set_yticks(range(len(cuts)), cuts)
+    axes.set_yticks(range(len(cuts)), [readable(cut) for cut in cuts])
     axes.yaxis.set_tick_params(which="both", left=False, right=False)
     axes.set_xlabel("Efficiency after all other cuts")
     return figure

@@ -14,6 +14,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from pydantic import BaseModel, ConfigDict
 
+from .style import readable
+
 #: Colour of remarks that are neither result nor warning.
 NOTE_COLOUR = "#5a5a5a"
 _WARNING_TEXT = "#8f1402"
@@ -51,7 +53,7 @@ def luminosity_line(notes: StackNotes) -> str:
     if notes.luminosity is not None:
         parts.append(rf"{notes.luminosity:.3g} fb$^{{-1}}$")
     if notes.era:
-        parts.append(notes.era)
+        parts.append(readable(notes.era))
     line = ", ".join(parts)
     if notes.com_energy is not None:
         line = f"{line} ({notes.com_energy:g} TeV)".strip()
@@ -88,14 +90,15 @@ def draw_head(figure: Figure, axes: Axes, notes: StackNotes) -> None:
             fontsize="x-small",
             linespacing=1.15,
             color=_WARNING_TEXT,
+            parse_math=False,  # the names of files may hold dollar signs
             bbox={"facecolor": _WARNING_FACE, "edgecolor": _WARNING_TEXT, "linewidth": 0.8, "pad": 4},
         )
 
 
 def _experiment_line(axes: Axes, notes: StackNotes, size: float) -> list[Text]:
     texts = mplhep.label.exp_label(
-        exp=notes.experiment,
-        llabel=f" {notes.label}" if notes.label else "",  # text= would put "Simulation" in front
+        exp=readable(notes.experiment),
+        llabel=f" {readable(notes.label)}" if notes.label else "",  # text= would put "Simulation" in front
         com=None,
         rlabel=luminosity_line(notes) or None,
         fontsize=size,
@@ -107,7 +110,7 @@ def _experiment_line(axes: Axes, notes: StackNotes, size: float) -> list[Text]:
 
 def draw_legend(axes: Axes, entries: list[tuple[str, Any]], *, columns: int, fontsize: str) -> Legend:
     """Draw the legend of (label, artist) at the top right, in as many of ``columns`` columns as fit."""
-    labels, handles = [label for label, _ in entries], [handle for _, handle in entries]
+    labels, handles = [readable(label) for label, _ in entries], [handle for _, handle in entries]
     for ncols in range(max(min(columns, len(entries)), 1), 0, -1):
         legend = axes.legend(
             handles,
@@ -135,7 +138,7 @@ def draw_corner(axes: Axes, legend: Legend, lines: list[tuple[str, str]]) -> flo
     if any(_near(text.get_window_extent(), box) for text in texts):
         for text in texts:
             text.remove()
-        texts = _column(axes, lines, (box.y0 - frame.y0) / frame.height)
+        texts = _column(axes, lines, (box.y0 - frame.y0) / frame.height - 0.01)
     lowest = min([box.y0, *(text.get_window_extent().y0 for text in texts)])
     return float(1 - (lowest - frame.y0) / frame.height)
 
@@ -146,7 +149,7 @@ def _column(axes: Axes, lines: list[tuple[str, str]], start: float) -> list[Text
         axes.text(
             0.03,
             start - index * step,
-            line,
+            readable(line),
             color=colour,
             fontsize="x-small",
             va="top",

@@ -22,6 +22,7 @@ from .style import (
     UNCORRECTED_COLOUR,
     new_figure,
     process_colours,
+    readable,
     save,
     style,
 )
@@ -203,7 +204,7 @@ def _scale_y(axes: Axes, content: StackContent, *, head: float, log: bool) -> No
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10], prune="lower" if lowest == 0 else None))
     if not -3 <= exponent <= 3 or span >= 2e4:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**exponent:g}"))
-        axes.set_ylabel(rf"$10^{{{exponent}}}$ {content.event_label.lower()}")
+        axes.set_ylabel(rf"$10^{{{exponent}}}$ {content.event_label.replace('Events', 'events')}")
 
 
 def _reach(content: StackContent) -> tuple[list[float], list[float]]:
@@ -271,7 +272,7 @@ def _label_x(main: Axes, ratio: Axes | None, content: StackContent) -> None:
     if ratio is not None:
         main.set_xlabel("")
         main.tick_params(axis="x", labelbottom=False)
-    lowest.set_xlabel(content.axis_label)
+    lowest.set_xlabel(readable(content.axis_label))
     for axes in (main, ratio):
         if axes is not None:
             inches = _WIDTH - _LEFT - _RIGHT

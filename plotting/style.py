@@ -11,8 +11,10 @@ from pathlib import Path
 import matplotlib
 import mplhep
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import is_math_text
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 
 from ..errors import UserError
 
@@ -39,6 +41,8 @@ _SETTINGS: dict[str, object] = {
     "savefig.dpi": 110,
 }
 
+_PARSER = MathTextParser("path")
+
 
 @contextmanager
 def style() -> Iterator[None]:
@@ -52,6 +56,20 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def readable(text: str) -> str:
+    """Return ``text``, with its dollar signs as plain characters if it is no formula that matplotlib can set.
+
+    A label such as ``$HOME/x$y`` from a user's YAML must not end a long run at its last step.
+    """
+    if not is_math_text(text):
+        return text
+    try:
+        _PARSER.parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text
 
 
 def process_colours(labels: Iterable[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:

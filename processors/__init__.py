@@ -24,9 +24,7 @@ def find_analysis(name: str) -> type[Analysis]:
         UserError: there is none of that name.
     """
     if name not in ANALYSES:
-        raise UserError(
-            f"There is no processor '{name}'.{closest(name, ANALYSES)} Known: {', '.join(ANALYSES)}."
-        )
+        raise UserError(f"There is no processor '{name}'.{closest(name, ANALYSES)} Known: {', '.join(ANALYSES)}.")
     module, class_name, _ = ANALYSES[name]
     analysis: type[Analysis] = getattr(import_module(f".{module}", __name__), class_name)
     return analysis

@@ -44,9 +44,7 @@ class Analysis(ProcessorABC):
 
     Parameters: ClassVar[type[Parameters]] = Parameters
 
-    def __init__(
-        self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None
-    ) -> None:
+    def __init__(self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None) -> None:
         self.parameters = parameters if parameters is not None else self.Parameters()
         self.eras = dict(eras or {})
 

@@ -10,22 +10,21 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import awkward as ak
 import numpy as np
 from coffea.analysis_tools import PackedSelection
 
-from ..corrections.luminosity_mask import certified
 from ..corrections.muon_momentum import scaled_pt
 from ..errors import UserError
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..selections.cut_flow import cut_flow
-from ..selections.filters import passes
+from ..selections.flat import FlatCollection
 from ..selections.muons import MuonSelection, good_muons
 from ..selections.pairs import LeadingPair, leading_pair
-from ..selections.triggers import fired, matched
+from ..selections.triggers import flat_matched
 from . import base
-from .muon_weights import event_weights
+from .cms_events import event_cuts
+from .muon_weights import Counters, event_weights, tally
 
 HISTOGRAMS = (
     Histogram(
@@ -49,9 +48,7 @@ HISTOGRAMS = (
     Histogram(name="npvs", label="reconstructed vertices", bins=80, start=0, stop=80, regions=("z",)),
     Histogram(name="pt", label=r"$p_T^{\mu\mu}$", unit="GeV", bins=50, start=0, stop=200, regions=("z",)),
     Histogram(name="rapidity", label=r"$y_{\mu\mu}$", bins=48, start=-2.4, stop=2.4, regions=("z",)),
-    Histogram(
-        name="leading_pt", label=r"leading muon $p_T$", unit="GeV", bins=62, start=26, stop=150, regions=("z",)
-    ),
+    Histogram(name="leading_pt", label=r"leading muon $p_T$", unit="GeV", bins=62, start=26, stop=150, regions=("z",)),
     Histogram(
         name="subleading_pt",
         label=r"subleading muon $p_T$",
@@ -104,9 +101,7 @@ class Dimuon(base.Analysis):
     def corrections(cls, parameters: DimuonParameters) -> Mapping[str, str | None]:
         """See :meth:`base.Analysis.corrections`."""
         points = {"muon_id": parameters.muon.identification, "muon_iso": parameters.muon.isolation}
-        return {
-            name: points.get(name) for name in parameters.corrections if points.get(name, "some") != "none"
-        }
+        return {name: points.get(name) for name in parameters.corrections if points.get(name, "some") != "none"}
 
     def process(self, events: Any) -> dict[str, dict[str, Any]]:
         """Return the result of one chunk of NanoEvents."""
@@ -114,61 +109,47 @@ class Dimuon(base.Analysis):
         generator = base.generator_weight(events)
         variations = ("nominal", "uncorrected") if era.corrections else ("nominal",)
         filler = Filler(HISTOGRAMS, events.metadata["dataset"], regions=REGIONS, variations=variations)
-        outside: Counter[str] = Counter()
-        event_cuts = self.event_cuts(events, era)
+        counters: Counters = {}
+        before = event_cuts(events, era, counters, triggers=self.triggers(era), met_filters=self.parameters.met_filters)
+        muons = FlatCollection(events.Muon)
         result: dict[str, Any] = {"sumw": float(generator.sum())}
 
         for variation in variations:
             corrected = variation == "nominal"
-            pair = self.muon_pair(events, era, corrected, outside)
-            selection = self.select(events, event_cuts, pair)
-            weight = self.weigh(events, era, pair, generator, corrected, outside)
+            pair = self.muon_pair(events, muons, era, corrected, counters)
+            selection = self.select(events, before, pair)
+            pair = pair.take(selection.all(*self.cuts[:-2])[pair.event])
+            weight = self.weigh(events, era, pair, generator, corrected, counters)
             self.fill(filler, variation, events, pair, selection, weight)
             if corrected:
                 result["cutflow"] = cut_flow(selection, self.cuts, generator)
                 result["cutflow"]["corrections"] = base.yield_row(weight[selection.all(*self.cuts)[pair.event]])
 
         result["hists"] = filler.histograms
-        result["counters"] = {"out_of_range": dict(outside)}
+        result["counters"] = counters
         if "TrigObj" not in events.fields:
-            result["counters"]["no_trigger_objects"] = len(events)
+            counters.setdefault("events_without_branch", Counter())["TrigObj"] += len(events)
         return base.result(events, result)
 
-    def event_cuts(self, events: Any, era: base.EraInputs) -> dict[str, np.ndarray]:
-        """Return the masks ``[events]`` that no correction changes."""
-        parameters = self.parameters
-        cuts = {name: np.ones(len(events), dtype=bool) for name in ("certified", "met_filters", "trigger")}
-        if base.is_data(events) and era.luminosity_mask is not None:
-            cuts["certified"] = certified(era.luminosity_mask, events.run, events.luminosityBlock)
-        if parameters.met_filters and era.met_filters:
-            cuts["met_filters"] = passes(events.Flag, era.met_filters, len(events))
-        paths = parameters.triggers
-        if paths is None:
-            paths = era.triggers.get("single_muon", TRIGGERS)
-        if paths:
-            cuts["trigger"] = fired(events.HLT, paths, len(events))
-        return cuts
+    def triggers(self, era: base.EraInputs) -> tuple[str, ...]:
+        """Return the paths of which one must have fired."""
+        if self.parameters.triggers is not None:
+            return self.parameters.triggers
+        return era.triggers.get("single_muon", TRIGGERS)
 
     def muon_pair(
-        self, events: Any, era: base.EraInputs, corrected: bool, outside: Counter[str]
+        self, events: Any, muons: FlatCollection, era: base.EraInputs, corrected: bool, counters: Counters
     ) -> LeadingPair:
         """Return the two leading good muons of the events that have two."""
-        muons = events.Muon
-        pt = muons.pt
+        pt = muons["pt"]
         if corrected and "muon_scale" in era.corrections:
-            scaled = scaled_pt(
-                era.corrections["muon_scale"],
-                muons.pt,
-                muons.eta,
-                muons.phi,
-                muons.charge,
-                is_data=base.is_data(events),
-            )
-            outside["muon_scale"] += scaled.out_of_range
-            pt = scaled.values
+            columns = (muons[name] for name in ("pt", "eta", "phi", "charge"))
+            scaled = scaled_pt(era.corrections["muon_scale"], *columns, is_data=base.is_data(events))
+            tally(counters, "muon_scale", scaled)
+            pt = np.asarray(scaled.values)
         return leading_pair(muons, good_muons(muons, self.parameters.muon, pt=pt), pt=pt)
 
-    def select(self, events: Any, event_cuts: Mapping[str, np.ndarray], pair: LeadingPair) -> PackedSelection:
+    def select(self, events: Any, before: Mapping[str, np.ndarray], pair: LeadingPair) -> PackedSelection:
         """Return all cuts, ``[events]`` each; what needs a pair fails without one."""
         low, high = self.parameters.mass_window
         of_pairs = {
@@ -179,7 +160,7 @@ class Dimuon(base.Analysis):
             "mass_window": (pair.mass > low) & (pair.mass < high),
         }
         selection = PackedSelection()
-        for name, mask in event_cuts.items():
+        for name, mask in before.items():
             selection.add(name, mask)
         for name, mask in of_pairs.items():
             of_events = np.zeros(len(events), dtype=bool)
@@ -202,11 +183,7 @@ class Dimuon(base.Analysis):
             )
         if not asked or "TrigObj" not in events.fields:
             return np.ones(len(pair), dtype=bool)
-        leading = {
-            "eta": ak.Array(pair.leading_eta[:, np.newaxis]),
-            "phi": ak.Array(pair.leading_phi[:, np.newaxis]),
-        }
-        return ak.to_numpy(matched(leading, events.TrigObj[pair.event]))[:, 0]
+        return flat_matched(pair.event, pair.leading_eta, pair.leading_phi, events.TrigObj)
 
     def weigh(
         self,
@@ -215,7 +192,7 @@ class Dimuon(base.Analysis):
         pair: LeadingPair,
         generator: np.ndarray,
         corrected: bool,
-        outside: Counter[str],
+        counters: Counters,
     ) -> np.ndarray:
         """Return ``[pairs]`` the weight of each event with a pair."""
         if base.is_data(events) or not corrected:
@@ -223,7 +200,7 @@ class Dimuon(base.Analysis):
         return event_weights(
             generator[pair.event],
             era.corrections,
-            outside,
+            counters,
             n_true_interactions=lambda: events.Pileup.nTrueInt[pair.event],
             muon_pt=np.stack([pair.leading_pt, pair.subleading_pt], axis=1),
             muon_eta=np.stack([pair.leading_eta, pair.subleading_eta], axis=1),

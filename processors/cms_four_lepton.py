@@ -5,7 +5,6 @@ Event filters, muon triggers, at least four good muons; the four of highest pt a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,17 +12,15 @@ import awkward as ak
 import numpy as np
 from coffea.analysis_tools import PackedSelection
 
-from ..corrections.luminosity_mask import certified
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..outputs.columns import table
 from ..selections.cut_flow import cut_flow
-from ..selections.filters import passes
 from ..selections.muons import MuonSelection, good_muons
 from ..selections.pairs import four_leptons
-from ..selections.triggers import fired
 from . import base
-from .muon_weights import event_weights
+from .cms_events import event_cuts
+from .muon_weights import Counters, event_weights
 
 HISTOGRAMS = (
     Histogram(name="mass_four_lepton", label=r"$m_{4\mu}$", unit="GeV", bins=60, start=70, stop=670),
@@ -82,13 +79,13 @@ class FourLepton(base.Analysis):
         """Return the result of one chunk of NanoEvents."""
         era = self.era_inputs(events)
         generator = base.generator_weight(events)
-        outside: Counter[str] = Counter()
+        counters: Counters = {}
 
         good = good_muons(events.Muon, self.parameters.muon)
         four = ak.to_numpy(ak.sum(good, axis=1) >= 4)
         muons = _leading_four(events.Muon[four], good[four])
         candidates = four_leptons(muons)
-        selection = self.select(events, era, four, ak.to_numpy(candidates.has_pairs))
+        selection = self.select(events, era, four, ak.to_numpy(candidates.has_pairs), counters)
 
         passed = selection.all(*self.cuts)
         kept = passed[four]
@@ -97,7 +94,7 @@ class FourLepton(base.Analysis):
             weight = event_weights(
                 generator[passed],
                 era.corrections,
-                outside,
+                counters,
                 n_true_interactions=lambda: events.Pileup.nTrueInt[passed],
                 muon_pt=muons.pt[kept],
                 muon_eta=muons.eta[kept],
@@ -123,28 +120,21 @@ class FourLepton(base.Analysis):
                 "cutflow": flow,
                 "hists": filler.histograms,
                 "columns": _rows(events[passed], muons[kept], candidates[kept], weight),
-                "counters": {"out_of_range": dict(outside)},
+                "counters": counters,
             },
         )
 
     def select(
-        self, events: Any, era: base.EraInputs, four: np.ndarray, has_pairs: np.ndarray
+        self, events: Any, era: base.EraInputs, four: np.ndarray, has_pairs: np.ndarray, counters: Counters
     ) -> PackedSelection:
         """Return all cuts, ``[events]`` each."""
-        parameters = self.parameters
-        selection = PackedSelection()
-        mask = np.ones(len(events), dtype=bool)
-        if base.is_data(events) and era.luminosity_mask is not None:
-            mask = certified(era.luminosity_mask, events.run, events.luminosityBlock)
-        selection.add("certified", mask)
-        filters = era.met_filters if parameters.met_filters else ()
-        selection.add(
-            "met_filters", passes(events.Flag, filters, len(events)) if filters else np.ones(len(events), bool)
-        )
-        paths = parameters.triggers
+        paths = self.parameters.triggers
         if paths is None:
             paths = (*era.triggers.get("double_muon", ()), *era.triggers.get("single_muon", ())) or TRIGGERS
-        selection.add("trigger", fired(events.HLT, paths, len(events)) if paths else np.ones(len(events), bool))
+        selection = PackedSelection()
+        cuts = event_cuts(events, era, counters, triggers=paths, met_filters=self.parameters.met_filters)
+        for name, mask in cuts.items():
+            selection.add(name, mask)
         selection.add("four_muons", four)
         pairs = np.zeros(len(events), dtype=bool)
         pairs[four] = has_pairs

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from coffea.analysis_tools import Weights
 
 from ..corrections.catalogue import CorrectionRecord
+from ..corrections.evaluation import ScaleFactor
+from ..corrections.muon_momentum import ScaledPt
 from ..corrections.muon_scale_factors import event_weight, muon_scale_factor
 from ..corrections.pileup import pileup_weight
 
@@ -17,12 +19,22 @@ from ..corrections.pileup import pileup_weight
 PER_MUON = ("muon_id", "muon_iso")
 
 
+#: What a correction met outside its range: kind → correction → number of inputs.
+Counters = dict[str, Counter[str]]
+
+
+def tally(counters: Counters, name: str, values: ScaleFactor | ScaledPt) -> None:
+    """Count the inputs of correction ``name`` that were left alone (``out_of_range``) or ``clamped`` by its file."""
+    for kind in ("out_of_range", "clamped"):
+        counters.setdefault(kind, Counter())[name] += getattr(values, kind)
+
+
 def event_weights(
     generator: np.ndarray,
     records: Mapping[str, CorrectionRecord],
-    outside: Counter[str],
+    counters: Counters,
     *,
-    n_true_interactions: Any,
+    n_true_interactions: Callable[[], Any],
     muon_pt: Any,
     muon_eta: Any,
     trigger_pt: Any = None,
@@ -33,8 +45,8 @@ def event_weights(
     Args:
         generator: ``[events]`` generator weight.
         records: the corrections to apply; one that is not in it is left out.
-        outside: counts, by correction, the inputs outside its valid range (weight 1); added to.
-        n_true_interactions: ``[events]`` ``Pileup.nTrueInt``, read only if ``pileup`` is applied.
+        counters: see :func:`tally`; added to.
+        n_true_interactions: gives ``[events]`` ``Pileup.nTrueInt``; called only if ``pileup`` is applied.
         muon_pt: ``[events, muons]`` of the selected muons, GeV.
         muon_eta: ``[events, muons]``.
         trigger_pt: ``[events]`` of the muon that fired the trigger, GeV.
@@ -44,15 +56,15 @@ def event_weights(
     weights.add("generator", generator)
     if "pileup" in records:
         factor = pileup_weight(records["pileup"], n_true_interactions())
-        outside["pileup"] += factor.out_of_range
+        tally(counters, "pileup", factor)
         weights.add("pileup", np.asarray(factor.values))
     for name in PER_MUON:
         if name in records:
             factor = muon_scale_factor(records[name], muon_pt, muon_eta)
-            outside[name] += factor.out_of_range
+            tally(counters, name, factor)
             weights.add(name, event_weight(factor.values))
     if "muon_trigger" in records and trigger_pt is not None:
         factor = muon_scale_factor(records["muon_trigger"], trigger_pt, trigger_eta)
-        outside["muon_trigger"] += factor.out_of_range
+        tally(counters, "muon_trigger", factor)
         weights.add("muon_trigger", np.asarray(factor.values))
     return weights

@@ -1,0 +1,1 @@
+"""Selections: objects, pairs, events, and the additive cut flow; plain functions on arrays."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import awkward as ak
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,11 +49,12 @@ class MuonSelection(BaseModel):
     max_sip3d: float | None = Field(default=None, gt=0)
 
 
-def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> ak.Array:
+def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     """Return the mask `[events, muons]` of the muons that pass every cut; NaN never passes.
 
-    `pt` (GeV) replaces `muons.pt` where a corrected momentum is to be cut on. Only the columns that the
-    selection names are read. Raises UserError if one of them is missing from the file.
+    `muons` may be a `FlatCollection`; the mask is then flat, `[muons]`. `pt` (GeV) replaces `muons.pt` where a
+    corrected momentum is to be cut on. Only the columns that the selection names are read. Raises UserError if
+    one of them is missing from the file.
     """
     mask = (_field(muons, "pt") if pt is None else pt) > selection.min_pt
     mask = mask & (np.abs(_field(muons, "eta")) < selection.max_abs_eta)

@@ -8,12 +8,14 @@ candidates would read the charge as well, and is slower): E^2 = p^2 + m^2, y = a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
+
+from .flat import flat, flattened
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -48,28 +50,33 @@ class LeadingPair:
     def __len__(self) -> int:
         return len(self.event)
 
+    def take(self, mask: npt.NDArray[np.bool_]) -> LeadingPair:
+        """Return the pairs where `mask` (`[pairs]`) is True."""
+        return LeadingPair(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
 
 def leading_pair(leptons: Any, good: Any = None, pt: Any = None) -> LeadingPair:
     """Return the two good leptons of highest pt of every event with at least two, with their sum.
 
-    `leptons` is `[events, leptons]` with pt, eta, phi, mass, charge (the only columns read); `good` a mask of
+    `leptons` is `[events, leptons]` with pt, eta, phi, mass, charge (the only columns read), or a
+    `FlatCollection` of them; `good` is a mask, `pt` (GeV) replaces `leptons.pt`, both jagged or flat, and of
     the same shape (all if None); `pt` (GeV) replaces `leptons.pt`. The order in the file breaks ties.
     """
-    counts = ak.to_numpy(ak.num(leptons["pt"] if pt is None else pt, axis=1))
-    flat_pt = _flat(leptons["pt"] if pt is None else pt)
-    chosen = np.arange(len(flat_pt)) if good is None else np.flatnonzero(ak.to_numpy(ak.flatten(good)))
-    event = np.repeat(np.arange(len(counts)), counts)[chosen]
+    columns = flattened(leptons)
+    flat_pt = columns["pt"] if pt is None else flat(pt)
+    chosen = np.arange(len(columns)) if good is None else np.flatnonzero(flat(good))
+    event = columns.event[chosen]
     chosen = _by_descending_pt(chosen, event, flat_pt[chosen])
-    n_good = np.bincount(event, minlength=len(counts))
+    n_good = np.bincount(event, minlength=len(columns.counts))
     pair_event = np.flatnonzero(n_good >= 2)
     start = (np.cumsum(n_good) - n_good)[pair_event]
     first, second = chosen[start], chosen[start + 1]
-    others = [_flat(leptons[name]) for name in ("eta", "phi", "mass")]
-    charge = _flat(leptons["charge"]).astype(np.int64, copy=False)
+    others = [columns[name] for name in ("eta", "phi", "mass")]
+    charge = columns["charge"].astype(np.int64, copy=False)
     # Taken before they are cast: most leptons are in no pair.
     one, two = (tuple(values[which].astype(np.float64) for values in (flat_pt, *others)) for which in (first, second))
     total = _sum(one, two)
-    offset = (np.cumsum(counts) - counts)[pair_event]
+    offset = columns.starts[pair_event]
     return LeadingPair(
         event=pair_event,
         first=first - offset,
@@ -137,7 +144,7 @@ def four_leptons(leptons: Any, *, same_flavour: bool = False, z_mass: float = Z_
     counts = ak.to_numpy(ak.num(leptons["pt"], axis=1))
     enough = np.flatnonzero(counts >= 4)
     index = (np.cumsum(counts) - counts)[enough][:, np.newaxis] + np.arange(4)
-    momenta = np.stack(_momentum(*(_flat(leptons[name])[index].astype(np.float64) for name in _KINEMATIC)))
+    momenta = np.stack(_momentum(*(flat(leptons[name])[index].astype(np.float64) for name in _KINEMATIC)))
     compatible = _charge_product(leptons, index, same_flavour)
     masses = np.full((len(enough), len(_PAIRS)), np.nan)
     for k, (i, j) in enumerate(_PAIRS):
@@ -191,10 +198,10 @@ def _pairs(leptons: Any, sign: int, same_flavour: bool) -> ak.Array:
 
 def _charge_product(leptons: Any, index: Integers, same_flavour: bool) -> npt.NDArray[np.bool_]:
     """Return `[events, 4, 4]`, True where two leptons can be a pair."""
-    charge = _flat(leptons["charge"])[index]
+    charge = flat(leptons["charge"])[index]
     compatible = charge[:, :, np.newaxis] * charge[:, np.newaxis, :] < 0
     if same_flavour:
-        flavour = np.abs(_flat(leptons["pdgId"])[index])
+        flavour = np.abs(flat(leptons["pdgId"])[index])
         compatible &= flavour[:, :, np.newaxis] == flavour[:, np.newaxis, :]
     return np.asarray(compatible)
 
@@ -209,10 +216,6 @@ def _by_descending_pt(chosen: Integers, event: Integers, pt: Floats) -> Integers
     result = chosen.copy()
     result[affected] = part[np.lexsort((-pt[affected], event[affected]))]
     return result
-
-
-def _flat(array: Any) -> npt.NDArray[Any]:
-    return np.asarray(ak.to_numpy(ak.flatten(array)))
 
 
 def _momentum(pt: Any, eta: Any, phi: Any, mass: Any) -> tuple[Any, Any, Any, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
+from .flat import flattened
 
 
 def present(hlt: Any, paths: Sequence[str]) -> tuple[str, ...]:
@@ -54,11 +55,40 @@ def matched(
     Objects count if their `id` is `pdg_id` and all of `filter_bits` are set. Reads eta and phi of both, and
     id and filterBits of the objects.
     """
-    bits = trigger_objects["filterBits"]
-    chosen = (trigger_objects["id"] == pdg_id) & ((bits & filter_bits) == filter_bits)
-    eta, phi = trigger_objects["eta"][chosen], trigger_objects["phi"][chosen]
-    muon_eta, muon_phi = muons["eta"], muons["phi"]
-    delta_eta = muon_eta[:, :, np.newaxis] - eta[:, np.newaxis, :]
+    columns = flattened(muons)
+    result = flat_matched(
+        columns.event,
+        columns["eta"],
+        columns["phi"],
+        trigger_objects,
+        max_delta_r=max_delta_r,
+        filter_bits=filter_bits,
+        pdg_id=pdg_id,
+    )
+    return ak.unflatten(result, columns.counts)
+
+
+def flat_matched(
+    event: npt.NDArray[np.int64],
+    eta: npt.NDArray[Any],
+    phi: npt.NDArray[Any],
+    trigger_objects: Any,
+    *,
+    max_delta_r: float = 0.1,
+    filter_bits: int = 2,
+    pdg_id: int = 13,
+) -> npt.NDArray[np.bool_]:
+    """Return `[muons]` like `matched`, for flat muons of which `event` (`[muons]`) says where in the chunk they are."""
+    objects = flattened(trigger_objects)
+    chosen = (objects["id"] == pdg_id) & ((objects["filterBits"] & filter_bits) == filter_bits)
+    per_event = np.bincount(objects.event[chosen], minlength=len(objects.counts))
+    # Each muon with each chosen object of its event.
+    n_objects = per_event[event]
+    muon = np.repeat(np.arange(len(event)), n_objects)
+    within = np.arange(len(muon)) - np.repeat(np.cumsum(n_objects) - n_objects, n_objects)
+    which = np.flatnonzero(chosen)[(np.cumsum(per_event) - per_event)[event][muon] + within]
+    delta_eta = eta[muon] - objects["eta"][which]
     # The difference of angles is folded to -pi..pi, so that muons on both sides of phi = pi can match.
-    delta_phi = (muon_phi[:, :, np.newaxis] - phi[:, np.newaxis, :] + np.pi) % (2 * np.pi) - np.pi
-    return ak.any(delta_eta**2 + delta_phi**2 < max_delta_r**2, axis=2)
+    delta_phi = (phi[muon] - objects["phi"][which] + np.pi) % (2 * np.pi) - np.pi
+    close = delta_eta**2 + delta_phi**2 < max_delta_r**2
+    return np.bincount(muon[close], minlength=len(event)) > 0

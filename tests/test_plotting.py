@@ -32,7 +32,7 @@ from mucoffea.plotting.cut_flow import (
 )
 from mucoffea.plotting.notes import luminosity_line
 from mucoffea.plotting.stack import StackNotes, draw_stack, plot_stack, stack_content
-from mucoffea.plotting.style import PALETTE, process_colours, save, style
+from mucoffea.plotting.style import PALETTE, process_colours, readable, save, style
 
 LABEL = r"$m_{\mu\mu}$ [GeV]"
 NOTES = StackNotes(
@@ -287,7 +287,7 @@ def test_nothing_overlaps(log: bool, processes: int) -> None:
     figure = drawn(data=peak(), simulation=simulation, log=log, notes=NOTES.model_copy(update=long))
     main = figure.axes[0]
     legend = main.get_legend().get_window_extent()
-    inside = [text for text in main.texts if text.get_fontsize() < 14]
+    inside = [text for text in main.texts if text.get_position()[1] < 1]
     head = [text for text in main.texts if text not in inside and text.get_text().strip()]
     assert len(inside) == 1
     assert len(head) == 3
@@ -344,6 +344,21 @@ def test_greek_arrows_and_superscripts_have_glyphs(tmp_path: Path, caplog: pytes
     simulation = {"Z → μμ": make([5.0]), r"$t\bar{t}$, $\sigma_{\eta}$": make([1.0]), "√s ⁻¹ ≥ Δφ − ℓ": make([2.0])}
     check_files(plot_stack(tmp_path / "mass", data=None, simulation=simulation, notes=NOTES))
     assert not caplog.records
+
+
+def test_labels_that_are_no_formula_are_written_as_they_are(tmp_path: Path) -> None:
+    broken = r"$HOME/\nosuch$"
+    notes = StackNotes(experiment=broken, label=broken, era=broken, agreement=broken, warnings=(broken, "$a$"))
+    axis = hist.axis.Regular(1, 0, 1, label=broken)
+    arguments = {"data": make([2.0], axis=axis), "simulation": {broken: make([2.0], axis=axis)}, "notes": notes}
+    figure = drawn(**arguments)
+    assert figure.axes[1].get_xlabel() == r"\$HOME/\nosuch\$"
+    flows = {broken: {"all": FLOW["all"], broken: FLOW["cut 0"]}}
+    check_files(plot_stack(tmp_path / "a" / "mass", **arguments))
+    check_files(plot_cut_flow(tmp_path / "b" / "flow", flows, notes=notes))
+    check_files(plot_n_minus_one(tmp_path / "c" / "flow", flows, notes=notes))
+    assert readable(LABEL) == LABEL
+    assert readable("5 $ and μ") == "5 $ and μ"
 
 
 def test_simulation_alone_has_no_ratio_panel() -> None:

@@ -36,14 +36,11 @@ GENERATOR_ONLY = (
     "Jet_hadronFlavour",
 )
 
-_NARROW_MUON = (
-    "pt eta phi mass charge dxy dz sip3d pfRelIso04_all looseId mediumId tightId pfIsoId isGlobal isTracker "
-    "nTrackerLayers"
-)
+_NARROW_MUON = "pt eta phi mass charge dxy dz sip3d pfRelIso04_all looseId mediumId tightId nTrackerLayers"
 _NARROW = {"Muon": _NARROW_MUON, "TrigObj": "pt eta phi id filterBits", "Jet": "pt eta phi mass"}
 _STANDARD = {
-    "Muon": f"{_NARROW_MUON} ip3d pfRelIso03_all tkRelIso mediumPromptId softId highPtId isPFcand genPartIdx "
-    "genPartFlav jetIdx pdgId",
+    "Muon": f"{_NARROW_MUON} pfIsoId isGlobal isTracker ip3d pfRelIso03_all tkRelIso mediumPromptId softId highPtId "
+    "isPFcand genPartIdx genPartFlav jetIdx pdgId",
     "Electron": "pt eta phi mass charge dxy dz sip3d pfRelIso03_all cutBased mvaFall17V2Iso_WP90 mvaFall17V2Iso_WP80 "
     "deltaEtaSC pdgId genPartIdx",
     "Jet": "pt eta phi mass jetId puId btagDeepFlavB rawFactor area nMuons nElectrons hadronFlavour",
@@ -52,6 +49,7 @@ _STANDARD = {
 }
 _NARROW_EVENT = (
     *("run", "luminosityBlock", "event", "genWeight", "Pileup_nTrueInt", "PV_npvs", "HLT_IsoMu24"),
+    *("PV_x", "PV_y", "PV_z"),
     *FLAGS,
     *("MET_pt", "MET_phi"),
 )

@@ -154,14 +154,10 @@ def _impact(rng: Generator, prompt: Array) -> dict[str, Floats]:
     }
 
 
-def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: bool) -> Collection:
-    """Reconstruct the muons of a block, in order of the pt that the file shows.
-
-    Columns are the NanoAOD ones, and ``fires_iso``, ``fires_vvl``, ``fires_17``: whether the muon fires its leg of
-    ``HLT_IsoMu24``, the 8 GeV and the 17 GeV leg of the double-muon trigger. In pseudo-data the pt is distorted as the
-    very last step.
-    """
-    muons = _smear(rng, _candidates(truth, rng))
+def _identify(
+    rng: Generator, muons: Mapping[str, Array], pileup: Pileup, *, data: bool
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Identification and isolation columns, and the trigger legs, of muons with undistorted momenta."""
     pt, eta, prompt, n = muons["pt"].astype(float), muons["eta"], muons["prompt"], len(muons["pt"])
     factor = {kind: scale_factor(kind, eta, pt) if data else 1.0 for kind in ("id", "iso", "trigger")}
     tight = rng.random(n) < identification_efficiency(eta, prompt) * factor["id"]
@@ -172,36 +168,48 @@ def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: boo
     iso = draw_isolation(rng, isolated, efficiency)
     fires_iso = rng.random(n) < trigger_efficiency(pt, eta, tight, isolated) * factor["trigger"]
     fires_vvl = (rng.random(n) < 0.96) & (pt > 8.0) & (iso < 0.4)
-    charge = muons["charge"].astype(np.int32)
-    shown = distort_pt(pt, eta, muons["phi"], charge).astype(np.float32) if data else muons["pt"]
     columns = {
-        "pt": shown,
-        "eta": eta,
-        "phi": muons["phi"],
-        "mass": np.full(n, MUON_MASS),
-        "charge": charge,
-        "pdgId": -13 * charge,
-        **_impact(rng, prompt),
         "pfRelIso04_all": iso,
         "pfRelIso03_all": np.float32(0.8) * iso,
         "tkRelIso": truncate(0.5 * iso, 10),
-        "looseId": medium | loose,
+        "pfIsoId": (6 - np.searchsorted(_PF_ISO_EDGES, iso, side="right")).astype(np.uint8),
         "mediumId": medium,
         "mediumPromptId": medium & (prompt | (rng.random(n) < 0.3)),
         "tightId": tight,
-        "softId": medium | loose,
         "highPtId": np.where(is_global, 2, 0).astype(np.uint8),
-        "pfIsoId": (6 - np.searchsorted(_PF_ISO_EDGES, iso, side="right")).astype(np.uint8),
         "isGlobal": is_global,
-        "isTracker": medium | loose,
-        "isPFcand": medium | loose,
+        **dict.fromkeys(("looseId", "softId", "isTracker", "isPFcand"), medium | loose),
+    }
+    return columns, {"fires_iso": fires_iso, "fires_vvl": fires_vvl, "fires_17": fires_vvl & (pt > 17.0)}
+
+
+def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: bool) -> Collection:
+    """Reconstruct the muons of a block, in order of the pt that the file shows.
+
+    Columns are the NanoAOD ones, and ``fires_iso``, ``fires_vvl``, ``fires_17``: whether the muon fires its leg of
+    ``HLT_IsoMu24``, the 8 GeV and the 17 GeV leg of the double-muon trigger. In pseudo-data the pt is distorted as the
+    very last step.
+    """
+    muons = _smear(rng, _candidates(truth, rng))
+    quality, legs = _identify(rng, muons, pileup, data=data)
+    eta, phi, charge, n = muons["eta"], muons["phi"], muons["charge"].astype(np.int32), len(muons["pt"])
+    shown = muons["pt"]
+    if data:
+        shown = distort_pt(shown.astype(float), eta, phi, charge).astype(np.float32)
+    columns = {
+        "pt": shown,
+        "eta": eta,
+        "phi": phi,
+        "mass": np.full(n, MUON_MASS),
+        "charge": charge,
+        "pdgId": -13 * charge,
+        **_impact(rng, muons["prompt"]),
+        **quality,
         "nTrackerLayers": np.minimum(6 + rng.binomial(11, 0.75, n), 17).astype(np.int32),
         "genPartIdx": muons["genPartIdx"].astype(np.int32),
         "genPartFlav": muons["genPartFlav"].astype(np.uint8),
         "jetIdx": np.full(n, -1, np.int32),
-        "fires_iso": fires_iso,
-        "fires_vvl": fires_vvl,
-        "fires_17": fires_vvl & (pt > 17.0),
+        **legs,
     }
     return collect(truth.n_events, muons["event"], shown, columns)
 

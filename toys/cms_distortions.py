@@ -166,46 +166,41 @@ def muon_efficiency_set() -> dict[str, Any]:
     return {"schema_version": 2, "description": "Muon scale factors of the toy", "corrections": corrections}
 
 
+def _scale_grid(name: str, table: Floats, **further: float) -> dict[str, Any]:
+    def at_bin(i: int, j: int) -> dict[str, Any]:
+        return _categories("variation", {"nom": float(table[i, j]), **further})
+
+    def along_phi(i: int) -> dict[str, Any]:
+        return _binning("phi", SCALE_PHI_EDGES, "clamp", lambda j: at_bin(i, j))
+
+    inputs = _inputs(eta="real", phi="real", variation="string")
+    return _correction(name, name, inputs, "correction", _binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
+
+
+def _resolution(name: str, parameters: Sequence[float]) -> dict[str, Any]:
+    leaf = _categories("parameter", dict(enumerate(parameters)))
+    layers = _binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
+    inputs = _inputs(abseta="real", nTrackerLayers="real", parameter="int")
+    return _correction(name, name, inputs, "correction", _binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
+
+
+def _smearing_strength(name: str) -> dict[str, Any]:
+    leaf = _categories("variation", {"nom": 1.0, "stat": 0.01})
+    inputs = _inputs(abseta="real", variation="string")
+    return _correction(name, name, inputs, "k", _binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf))
+
+
 def muon_scale_set() -> dict[str, Any]:
     """Return the correction set of ``muon_scalesmearing.json``; simulation needs neither scale nor smearing."""
-
-    def grid(name: str, table: Floats, **further: float) -> dict[str, Any]:
-        def along_phi(i: int) -> dict[str, Any]:
-            return _binning(
-                "phi",
-                SCALE_PHI_EDGES,
-                "clamp",
-                lambda j: _categories("variation", {"nom": float(table[i, j]), **further}),
-            )
-
-        inputs = _inputs(eta="real", phi="real", variation="string")
-        return _correction(name, name, inputs, "correction", _binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
-
-    def resolution(name: str, parameters: Sequence[float]) -> dict[str, Any]:
-        leaf = _categories("parameter", dict(enumerate(parameters)))
-        layers = _binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
-        inputs = _inputs(abseta="real", nTrackerLayers="real", parameter="int")
-        return _correction(name, name, inputs, "correction", _binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
-
-    def strength(name: str) -> dict[str, Any]:
-        leaf = _categories("variation", {"nom": 1.0, "stat": 0.01})
-        return _correction(
-            name,
-            name,
-            _inputs(abseta="real", variation="string"),
-            "k",
-            _binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf),
-        )
-
     corrections = [
-        resolution("cb_params", (0.0, 1.0, 10.0, 2.0)),
-        resolution("poly_params", (0.012, 0.0, 0.0)),
-        grid("m_data", SCALE_M, stat=2e-4),
-        grid("a_data", SCALE_A, stat=5e-6),
-        grid("m_mc", np.ones_like(SCALE_M), stat=2e-4, rho_stat=0.0),
-        grid("a_mc", np.zeros_like(SCALE_A), stat=5e-6),
-        strength("k_data"),
-        strength("k_mc"),
+        _resolution("cb_params", (0.0, 1.0, 10.0, 2.0)),
+        _resolution("poly_params", (0.012, 0.0, 0.0)),
+        _scale_grid("m_data", SCALE_M, stat=2e-4),
+        _scale_grid("a_data", SCALE_A, stat=5e-6),
+        _scale_grid("m_mc", np.ones_like(SCALE_M), stat=2e-4, rho_stat=0.0),
+        _scale_grid("a_mc", np.zeros_like(SCALE_A), stat=5e-6),
+        _smearing_strength("k_data"),
+        _smearing_strength("k_mc"),
     ]
     return {"schema_version": 2, "description": "Muon momentum scale of the toy", "corrections": corrections}
 

@@ -154,6 +154,11 @@ def _event_branches(
         branches["Pileup_nPU"] = pileup.n_pu
     branches["PV_npvs"] = pileup.npvs
     branches["PV_npvsGood"] = np.maximum(pileup.npvs - 1 - (pileup.npvs > 20), 1).astype(np.int32)
+    # The beam spot is some 20 micrometres wide, in cm here.
+    branches["PV_x"], branches["PV_y"] = (
+        (centre + 0.002 * rng["event"].standard_normal(n, dtype=np.float32)).astype(np.float32)
+        for centre in (0.01, -0.03)
+    )
     branches["PV_z"] = (3.5 * rng["event"].standard_normal(n, dtype=np.float32)).astype(np.float32)
     density = 0.55 * pileup.n_true + 2.5 * rng["event"].standard_normal(n, dtype=np.float32)
     branches["fixedGridRhoFastjetAll"] = np.maximum(density, 0.1).astype(np.float32)
@@ -292,7 +297,7 @@ def _marker(spec: ToySpec, names: list[str]) -> dict[str, Any]:
 def _read_marker(path: Path) -> dict[str, Any]:
     try:
         marker = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return {}
     return marker if isinstance(marker, dict) else {}
 

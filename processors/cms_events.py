@@ -1,0 +1,42 @@
+"""What every CMS analysis asks of an event before it looks at objects: certified, clean, triggered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..corrections.luminosity_mask import certified
+from ..selections.filters import passes
+from ..selections.triggers import fired
+from .base import EraInputs, is_data
+from .muon_weights import Counters
+
+#: Filters that some processings of an era do not have: NanoAOD before v9 lacks this one.
+OPTIONAL_FILTERS = ("Flag_BadPFMuonDzFilter",)
+
+
+def event_cuts(
+    events: Any, era: EraInputs, counters: Counters, *, triggers: Sequence[str], met_filters: bool
+) -> dict[str, np.ndarray]:
+    """Return the masks ``certified``, ``met_filters`` and ``trigger``, each ``[events]``.
+
+    What the era does not give, or an empty list of ``triggers``, lets every event pass. Events of a file without
+    an optional filter are counted in ``counters``.
+
+    Raises:
+        UserError: the file has none of the triggers, or lacks a filter that is not optional.
+    """
+    cuts = {name: np.ones(len(events), dtype=bool) for name in ("certified", "met_filters", "trigger")}
+    if is_data(events) and era.luminosity_mask is not None:
+        cuts["certified"] = certified(era.luminosity_mask, events.run, events.luminosityBlock)
+    if met_filters and era.met_filters:
+        cuts["met_filters"] = passes(events.Flag, era.met_filters, len(events), optional=OPTIONAL_FILTERS)
+        for name in OPTIONAL_FILTERS:
+            if name in era.met_filters and name.removeprefix("Flag_") not in events.Flag.fields:
+                counters.setdefault("events_without_branch", Counter())[name] += len(events)
+    if triggers:
+        cuts["trigger"] = fired(events.HLT, triggers, len(events))
+    return cuts

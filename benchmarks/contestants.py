@@ -12,6 +12,7 @@ import uproot
 from coffea.processor import IterativeExecutor, ProcessorABC, Runner
 from coffea.util import coffea_console
 from mucoffea.corrections.catalogue import Catalogue
+from mucoffea.executors.ledger import Ledger
 from mucoffea.executors.plan import DatasetPlan, Plan, WorkItem, split
 from mucoffea.executors.pools import open_pool
 from mucoffea.executors.run import run_plan
@@ -73,7 +74,8 @@ def run_ours(plan: Plan, processor: Any) -> Merged:
     with tempfile.TemporaryDirectory() as name:
         store = PartStore(Path(name))
         with open_pool("iterative", 1) as pool:
-            ledger = run_plan(plan, Work(run_id="b", processor=processor, store=store), pool, workers=1)
+            ledger = Ledger(plan)
+            run_plan(ledger, Work(run_id="b", processor=processor, store=store), pool, workers=1)
         merger = Merger(Path(name))
         for outcome in ledger.with_status("done"):
             merger.add(store.path(outcome.index))

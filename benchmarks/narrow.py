@@ -20,7 +20,27 @@ from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
 EVENTS, CHUNK = 1_000_000, 100_000
 #: What the analysis reads (its ledger says so); the floor reads the same.
-BRANCHES = ["genWeight", "HLT_IsoMu24", "nMuon", "Muon_pt", "Muon_eta", "Muon_phi", "Muon_mass", "Muon_charge", "Muon_tightId", "Muon_pfRelIso04_all", "Muon_dxy", "Muon_dz", "PV_npvs", "Pileup_nTrueInt", "nTrigObj", "TrigObj_id", "TrigObj_filterBits", "TrigObj_eta", "TrigObj_phi"]
+BRANCHES = [
+    "genWeight",
+    "HLT_IsoMu24",
+    "nMuon",
+    "Muon_pt",
+    "Muon_eta",
+    "Muon_phi",
+    "Muon_mass",
+    "Muon_charge",
+    "Muon_tightId",
+    "Muon_pfRelIso04_all",
+    "Muon_dxy",
+    "Muon_dz",
+    "PV_npvs",
+    "Pileup_nTrueInt",
+    "nTrigObj",
+    "TrigObj_id",
+    "TrigObj_filterBits",
+    "TrigObj_eta",
+    "TrigObj_phi",
+]
 
 
 Action = Callable[[], dict[str, Any]]

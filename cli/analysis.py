@@ -49,13 +49,11 @@ def set_up(
     """
     chosen = name or _common_processor(datasets)
     analysis = find_analysis(chosen)
-    parameters = read_parameters(analysis.Parameters, config, settings)
+    parameters = read_parameters(analysis.parameters_model, config, settings)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
     catalogue = Catalogue.from_environment(folders)
     left_out: list[str] = []
-    inputs = {
-        era: _era_inputs(find_era(era), analysis, parameters, catalogue, datasets, left_out) for era in names
-    }
+    inputs = {era: _era_inputs(find_era(era), analysis, parameters, catalogue, datasets, left_out) for era in names}
     without = [one.name for one in datasets if one.era is None]
     if without and analysis.corrections(parameters):
         left_out.append(f"no era: corrections, luminosity mask and MET filters off ({', '.join(without)})")
@@ -83,9 +81,7 @@ def _era_inputs(
         if era.name not in eras(name):
             left_out.append(f"{name}: not available for era {era.name}")
             continue
-        records[name] = catalogue.resolve(
-            name, era=era.name, pog_folders=era.pog_folders, working_point=working_point
-        )
+        records[name] = catalogue.resolve(name, era=era.name, pog_folders=era.pog_folders, working_point=working_point)
     has_data = any(one.kind == "data" and one.era == era.name for one in datasets)
     mask = catalogue.find_luminosity_mask(era.golden_json) if has_data and era.golden_json else None
     return EraInputs(

@@ -80,9 +80,7 @@ def parser() -> argparse.ArgumentParser:
         "--chunksize", type=int, default=100_000, metavar="N", help="most events of a work item (100 000)"
     )
     out = result.add_argument_group("results")
-    out.add_argument(
-        "--output-dir", type=Path, default=Path("results"), metavar="DIR", help="(default ./results/)"
-    )
+    out.add_argument("--output-dir", type=Path, default=Path("results"), metavar="DIR", help="(default ./results/)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier result in that folder")
     out.add_argument(
         "--allow-partial",

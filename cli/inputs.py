@@ -18,6 +18,8 @@ from ..paths import cache_dir
 INSPECTORS = 8
 #: A server that failed for this many files is not asked again.
 PATIENCE = 2
+#: Unreadable files of a dataset that the terminal names; the report has all.
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Inputs:
         files_available: dataset → number of files before ``--max-files``.
         bad_files: dataset → {file: reason} for the files that could not be opened.
         folders: places where the datasets bring corrections of their own (toys).
+        unreachable: whether a server did not answer.
     """
 
     filesets: tuple[Fileset, ...]
     files_available: Mapping[str, int]
     bad_files: Mapping[str, Mapping[str, str]]
     folders: tuple[Path, ...]
+    unreachable: bool = False
 
 
 def find_inputs(
@@ -70,12 +74,14 @@ def find_inputs(
     available = {one.dataset.name: len(one.files) for one in filesets}
     limited = [one.model_copy(update={"files": one.files[:max_files]}) for one in filesets]
     check_unique_files(limited)
-    inspected = [_inspect_all(one, open_remote, announce) for one in limited]
+    failures: dict[str, int] = {}
+    inspected = [_inspect_all(one, open_remote, failures, announce) for one in limited]
     return Inputs(
         filesets=tuple(fileset for fileset, _ in inspected),
         files_available=available,
         bad_files={fileset.dataset.name: bad for fileset, bad in inspected if bad},
         folders=tuple(dict.fromkeys(folders)),
+        unreachable=bool(failures),
     )
 
 
@@ -105,32 +111,30 @@ def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset
     try:
         spec = ToySpec(**(dataset.toy or {}))
     except ValidationError as error:
-        raise UserError(
-            f"The 'toy' entry of dataset '{dataset.name}' ({dataset.origin}) is wrong: {error}"
-        ) from None
+        raise UserError(f"The 'toy' entry of dataset '{dataset.name}' ({dataset.origin}) is wrong: {error}") from None
     folder = cache_dir() / "toys"
     announce(f"toy sample '{dataset.name}': generated once, kept in {folder / dataset.name}")
     files = generate(spec, folder / dataset.name)
     write_corrections(folder)
-    return dataset.model_copy(
-        update={"toy": None, "files": tuple(str(path) for path in files)}
-    ), folder
+    return dataset.model_copy(update={"toy": None, "files": tuple(str(path) for path in files)}), folder
 
 
 def _inspect_all(
-    fileset: Fileset, open_remote: bool, announce: Callable[[str], None]
+    fileset: Fileset, open_remote: bool, failures: dict[str, int], announce: Callable[[str], None]
 ) -> tuple[Fileset, dict[str, str]]:
-    """Look into each file; a server that does not answer is not asked for every one of its files."""
+    """Look into each file; return the fileset of those that can be read, and the others with the reason.
+
+    ``failures`` counts, over all datasets, the files that each server did not deliver: one that does not answer is
+    not asked for every one of its files.
+    """
     bad: dict[str, str] = {}
-    failures: dict[str, int] = {}
 
     def look(entry: FileEntry) -> FileEntry | None:
-        path = entry.replicas[0]
-        server = path.split("://", 1)[1].split("/", 1)[0] if "://" in path else ""
-        if entry.entries is not None or (server and not open_remote):
+        server = _server(entry.replicas[0])
+        if server and not open_remote:
             return entry
         if failures.get(server, 0) >= PATIENCE:
-            bad[entry.lfn] = f"not tried: {server} did not answer for {PATIENCE} other files"
+            bad[entry.lfn] = f"not tried: {server} did not deliver {PATIENCE} other files"
             return None
         try:
             return inspect(entry)
@@ -141,8 +145,14 @@ def _inspect_all(
             bad[entry.lfn] = str(error)
         return None
 
-    with ThreadPoolExecutor(INSPECTORS if len(fileset.files) > INSPECTORS else 1) as pool:
+    # Local files one after the other: parsing holds the interpreter, only servers are worth waiting for in parallel.
+    remote = any(_server(entry.replicas[0]) for entry in fileset.files)
+    with ThreadPoolExecutor(INSPECTORS if remote else 1) as pool:
         found = [entry for entry in pool.map(look, fileset.files) if entry is not None]
-    for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:PATIENCE]:
-        announce(f"[{fileset.dataset.name}] {bad[lfn]}")
+    for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:SHOWN]:
+        announce(f"{fileset.dataset.name}: {bad[lfn]}")
     return fileset.model_copy(update={"files": tuple(found)}), bad
+
+
+def _server(path: str) -> str:
+    return path.split("://", 1)[1].split("/", 1)[0] if "://" in path else ""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from ..outputs.bundle import Bundle, CutFlow
+
+DATA = "Data"
 #: Observables that fall over orders of magnitude are drawn on a logarithmic scale.
-LOGARITHMIC = ("pt", "mass_four_lepton")
+LOGARITHMIC = ("pt", "mass_spectrum", "mass_four_lepton")
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -30,7 +34,7 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def draw_plots(bundle: Any, folder: Path) -> list[Path]:
+def draw_plots(bundle: Bundle, folder: Path) -> list[Path]:
     """Draw every histogram of every region, the cut flow and the N−1 efficiencies; return the PNG paths."""
     from ..plotting.cut_flow import plot_cut_flow, plot_n_minus_one
 
@@ -44,14 +48,12 @@ def draw_plots(bundle: Any, folder: Path) -> list[Path]:
     if flows:
         figures.append(plot_cut_flow(folder / "cut_flow", flows, notes=_notes(bundle))[0])
         # The row after all corrections is no cut.
-        cuts = {
-            label: {cut: row for cut, row in flow.items() if "n_minus_one" in row} for label, flow in flows.items()
-        }
+        cuts = {label: {cut: row for cut, row in flow.items() if "n_minus_one" in row} for label, flow in flows.items()}
         figures.append(plot_n_minus_one(folder / "n_minus_one", cuts, notes=_notes(bundle))[0])
     return [path for path in figures if path is not None]
 
 
-def _stack(bundle: Any, name: str, region: str, folder: Path) -> Path | None:
+def _stack(bundle: Bundle, name: str, region: str, folder: Path) -> Path | None:
     from ..outputs.bundle import is_normalised, view
     from ..plotting.stack import plot_stack
 
@@ -62,7 +64,7 @@ def _stack(bundle: Any, name: str, region: str, folder: Path) -> Path | None:
     if "uncorrected" in bundle.histograms[name].axes["variation"]:
         plain = view(bundle, name, region, "uncorrected")
         without = (plain.data, plain.total)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if seen.data is not None and seen.simulation and not is_normalised(bundle):
         warnings = ("shapes only: simulation scaled to the data",)
     path, _ = plot_stack(
@@ -76,15 +78,22 @@ def _stack(bundle: Any, name: str, region: str, folder: Path) -> Path | None:
     return path
 
 
-def _flows(bundle: Any) -> dict[str, Any]:
-    """Return the cut flows by dataset, simulation scaled to its yield where it is normalised."""
+def _flows(bundle: Bundle) -> dict[str, CutFlow]:
+    """Return the cut flows of data and of each process, simulation scaled to its yield where it is normalised."""
+    from coffea.processor import accumulate
+
     scales = bundle.scales()
-    flows = {}
-    for dataset, flow in bundle.cut_flows.items():
-        scale = scales.get(dataset, 1.0)
-        flows[dataset] = {
-            cut: {key: value * _power(key, scale) for key, value in row.items()} for cut, row in flow.items()
+    flows: dict[str, CutFlow] = {}
+    for one in bundle.report.datasets:
+        if one.name not in bundle.cut_flows:
+            continue
+        label = DATA if one.kind == "data" else one.label
+        scale = scales.get(one.name, 1.0)
+        flow = {
+            cut: {key: value * _power(key, scale) for key, value in row.items()}
+            for cut, row in bundle.cut_flows[one.name].items()
         }
+        flows[label] = accumulate([flow], flows[label]) if label in flows else flow
     return flows
 
 
@@ -94,7 +103,7 @@ def _power(key: str, scale: float) -> float:
     return scale if key.startswith("sumw") else 1.0
 
 
-def _agreement(bundle: Any, name: str, region: str) -> str | None:
+def _agreement(bundle: Bundle, name: str, region: str) -> str | None:
     for row in bundle.report.agreement:
         if (row["histogram"], row["region"]) == (name, region) and row["nominal"]["ndf"]:
             text = rf"$\chi^2$/ndf = {row['nominal']['chi2']:.1f}/{row['nominal']['ndf']}"
@@ -106,7 +115,7 @@ def _agreement(bundle: Any, name: str, region: str) -> str | None:
 
 
 def _notes(
-    bundle: Any, warnings: Sequence[str] = (), agreement: str | None = None, region: str | None = None
+    bundle: Bundle, warnings: Sequence[str] = (), agreement: str | None = None, region: str | None = None
 ) -> Any:
     from ..plotting.notes import StackNotes
 
@@ -119,4 +128,5 @@ def _notes(
         warnings=(*report.warnings, *warnings),
         agreement=agreement,
         region=region,
+        data_label=DATA,
     )

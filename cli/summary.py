@@ -75,9 +75,7 @@ def _yields(bundle: Bundle) -> Table:
         if one.scale is not None:
             value = f"{last['sumw'] * one.scale:,.1f} ± {last['sumw2'] ** 0.5 * one.scale:,.1f}"
         scale = "–" if one.scale is None else f"{one.scale:.4g}"
-        table.add_row(
-            one.name, f"{one.events_processed:,}", f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value
-        )
+        table.add_row(one.name, f"{one.events_processed:,}", f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value)
     return table
 
 

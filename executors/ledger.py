@@ -66,9 +66,7 @@ class Ledger:
         return sum(
             len(item)
             for item in self.plan.items
-            if item.dataset == dataset
-            and item.index in self._outcomes
-            and self._outcomes[item.index].status in wanted
+            if item.dataset == dataset and item.index in self._outcomes and self._outcomes[item.index].status in wanted
         )
 
     def write(self, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ def build_plan(
     *,
     chunksize: int,
     max_chunks: int | None = None,
-    files_available: dict[str, int] | None = None,
+    files_available: Mapping[str, int] | None = None,
 ) -> Plan:
     """Make the plan for ``filesets``, whose files have been inspected (``entries`` and ``uuid`` are known).
 

@@ -34,21 +34,21 @@ class InlinePool(Executor):
         return future
 
 
-def check_executor(name: str) -> None:
+def check_executor(name: str, workers: int = 1) -> None:
     """Make sure that the executor exists and that its packages are installed.
 
     Raises:
-        UserError: unknown name, or the extra ``dask`` is missing.
+        UserError: unknown name, the extra ``dask`` is missing, or ``workers`` is below 1.
     """
+    if workers < 1:
+        raise UserError(f"--workers must be at least 1, not {workers}.")
     if name in LATER:
         raise UserError(
             f"The executor '{name}' is not available in this version: it needs the batch-system profiles, "
             f"which are not built yet. Available: {', '.join(EXECUTORS)}."
         )
     if name not in EXECUTORS:
-        raise UserError(
-            f"There is no executor '{name}'.{closest(name, EXECUTORS)} Available: {', '.join(EXECUTORS)}."
-        )
+        raise UserError(f"There is no executor '{name}'.{closest(name, EXECUTORS)} Available: {', '.join(EXECUTORS)}.")
     if name.startswith("dask") and importlib.util.find_spec("distributed") is None:
         raise UserError(
             f"The executor '{name}' needs Dask, an extra that is not installed: pip install 'mucoffea[dask]' "
@@ -69,9 +69,7 @@ def open_pool(
     Raises:
         UserError: unknown executor, missing extra, or ``workers`` below 1.
     """
-    check_executor(name)
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}.")
+    check_executor(name, workers)
     if name == "iterative":
         return _inline()
     if name == "futures":
@@ -105,9 +103,7 @@ def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Execu
 
     # Workers live in processes of one thread each: open files and the garbage collector belong to a process.
     with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         announce(f"Dask dashboard: {client.dashboard_link}")

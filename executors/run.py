@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 from ..errors import UserError
 from .ledger import Ledger, Outcome
-from .plan import Plan, WorkItem
+from .plan import WorkItem
 from .pools import InlinePool
 from .worker import RunItem
 
@@ -24,33 +24,29 @@ class AnalysisError(UserError):
 
 
 def run_plan(
-    plan: Plan,
+    ledger: Ledger,
     work: RunItem,
     pool: Executor,
     *,
     workers: int,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-) -> Ledger:
-    """Run every item of ``plan`` on ``pool`` and return the ledger.
+) -> None:
+    """Run every item of the ledger's plan on ``pool`` and record how it ended.
 
     An item whose file cannot be read is recorded as failed, and the run goes on with the others.
 
     Raises:
         AnalysisError: the analysis itself failed on an item; items not yet started are given up.
     """
-    ledger = Ledger(plan)
     in_flight = 1 if isinstance(pool, InlinePool) else AHEAD * workers
-    for outcome in _outcomes(plan.items, work, pool, in_flight):
+    for outcome in _outcomes(ledger.plan.items, work, pool, in_flight):
         ledger.record(outcome)
         on_outcome(outcome)
         if outcome.cause == "code":
             raise AnalysisError(outcome)
-    return ledger
 
 
-def _outcomes(
-    items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_flight: int
-) -> Iterator[Outcome]:
+def _outcomes(items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_flight: int) -> Iterator[Outcome]:
     waiting = iter(items)
     running: set[Future] = set()
     try:

@@ -41,9 +41,7 @@ class Filler:
                 raise ValueError(f"two histograms are called '{specification.name}'")
             self.histograms[specification.name] = specification.create(dataset, regions, variations)
 
-    def fill(
-        self, observables: Mapping[str, Any], *, region: str, variation: str, weight: np.ndarray
-    ) -> None:
+    def fill(self, observables: Mapping[str, Any], *, region: str, variation: str, weight: np.ndarray) -> None:
         """Fill every histogram of ``region`` whose observable is given.
 
         Args:
@@ -64,9 +62,7 @@ class Filler:
                     f"but no observable of that name was given"
                 )
             values, weights = _flat(observables[specification.name], weight)
-            self.histograms[specification.name].fill(
-                self._dataset, region, variation, values, weight=weights
-            )
+            self.histograms[specification.name].fill(self._dataset, region, variation, values, weight=weights)
 
 
 def _flat(values: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,5 @@ class Histogram(BaseModel):
         if self.edges:
             observable = hist.axis.Variable(list(self.edges), name=self.name, label=self.axis_label)
         else:
-            observable = hist.axis.Regular(
-                self.bins, self.start, self.stop, name=self.name, label=self.axis_label
-            )
+            observable = hist.axis.Regular(self.bins, self.start, self.stop, name=self.name, label=self.axis_label)
         return hist.Hist(*categories, observable, storage=hist.storage.Weight(), name=self.name)

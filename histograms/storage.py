@@ -32,5 +32,3 @@ def slices(histogram: hist.Hist) -> Iterator[tuple[str, str, str, hist.Hist]]:
                 one = histogram[{"dataset": dataset, "region": region, "variation": variation}]
                 if one.view(flow=True)["variance"].any():
                     yield dataset, region, variation, one
-
-

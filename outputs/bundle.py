@@ -84,9 +84,7 @@ def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:
     scales = bundle.scales()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["dataset", "cut", "n", "sumw", "sumw_error", "yield", "yield_error", "n_alone", "n_minus_one"]
-        )
+        writer.writerow(["dataset", "cut", "n", "sumw", "sumw_error", "yield", "yield_error", "n_alone", "n_minus_one"])
         for dataset, flow in bundle.cut_flows.items():
             scale = scales.get(dataset)
             for cut, row in flow.items():

@@ -35,10 +35,7 @@ def _plain(values: Any) -> ak.Array:
 
 def to_arrow(parts: list[ak.Array]) -> pa.Table:
     """Return the rows of ``parts`` as one Arrow table of plain types, without awkward's own annotations."""
-    tables = [
-        pa.table({name: ak.to_arrow(part[name], extensionarray=False) for name in part.fields})
-        for part in parts
-    ]
+    tables = [pa.table({name: ak.to_arrow(part[name], extensionarray=False) for name in part.fields}) for part in parts]
     return pa.concat_tables(tables)
 
 

@@ -117,9 +117,7 @@ class Merger:
                     self._add_columns(archive.read(f"{position}/columns.parquet"), dataset)
         self._merged.numbers = accumulate([numbers], self._merged.numbers)
 
-    def _add_histograms(
-        self, archive: zipfile.ZipFile, names: list[str], prefix: str, dataset: str
-    ) -> None:
+    def _add_histograms(self, archive: zipfile.ZipFile, names: list[str], prefix: str, dataset: str) -> None:
         for entry in names:
             if entry.startswith(prefix) and entry.endswith(".json"):
                 name = entry.removeprefix(prefix).removesuffix(".json")

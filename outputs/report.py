@@ -113,9 +113,7 @@ def dataset_report(
         limited=planned.limited,
         counters=numbers.get("counters", {}),
     )
-    return base.model_copy(
-        update=_normalise(sample, base.complete or allow_partial, ledger, numbers.get("sumw", 0.0))
-    )
+    return base.model_copy(update=_normalise(sample, base.complete or allow_partial, ledger, numbers.get("sumw", 0.0)))
 
 
 def _normalise(sample: Sample, permitted: bool, ledger: Ledger, sumw: float) -> dict[str, Any]:
@@ -153,9 +151,7 @@ def incompleteness(datasets: Sequence[DatasetReport]) -> list[str]:
     for one in datasets:
         if not one.complete:
             files = f", {len(one.bad_files)} of {one.files} files unreadable" if one.bad_files else ""
-            lines.append(
-                f"PARTIAL: {one.name}: {one.events_processed} of {one.events_planned} events processed{files}"
-            )
+            lines.append(f"PARTIAL: {one.name}: {one.events_processed} of {one.events_planned} events processed{files}")
         elif one.limited:
             lines.append(f"PARTIAL: {one.name}: limited to {one.files} files, {one.events_processed} events")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,20 +39,20 @@ class Analysis(ProcessorABC):
     """An analysis: ``process`` turns a chunk of events into an additive result, and keeps no state.
 
     Args:
-        parameters: of the class named by ``Parameters``; its defaults without.
+        parameters: of the class ``parameters_model``; its defaults without.
         eras: era name → inputs, for every era among the datasets.
     """
 
-    Parameters: ClassVar[type[Parameters]] = Parameters
+    parameters_model: ClassVar[type[Parameters]] = Parameters
 
     def __init__(self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None) -> None:
-        self.parameters = parameters if parameters is not None else self.Parameters()
+        self.parameters = parameters if parameters is not None else self.parameters_model()
         self.eras = dict(eras or {})
 
     @classmethod
+    @abstractmethod
     def corrections(cls, parameters: Any) -> Mapping[str, str | None]:
         """Return the corrections that the analysis applies with ``parameters``: name → working point, or None."""
-        return {}
 
     def era_inputs(self, events: Any) -> EraInputs:
         """Return what the era of ``events`` gives; empty without an era."""

@@ -84,7 +84,7 @@ class DimuonParameters(base.Parameters):
 class Dimuon(base.Analysis):
     """See the module."""
 
-    Parameters: ClassVar[type[base.Parameters]] = DimuonParameters
+    parameters_model: ClassVar[type[base.Parameters]] = DimuonParameters
     parameters: DimuonParameters
     cuts = (
         "certified",

@@ -61,7 +61,7 @@ class FourLeptonParameters(base.Parameters):
 class FourLepton(base.Analysis):
     """See the module."""
 
-    Parameters: ClassVar[type[base.Parameters]] = FourLeptonParameters
+    parameters_model: ClassVar[type[base.Parameters]] = FourLeptonParameters
     parameters: FourLeptonParameters
 
     @classmethod

@@ -18,7 +18,7 @@ from mucoffea.errors import UserError
 from mucoffea.executors.ledger import Ledger, Outcome
 from mucoffea.executors.open_files import branch_filter, close_files, open_file
 from mucoffea.executors.plan import DatasetPlan, Plan, WorkItem, split
-from mucoffea.executors.pools import InlinePool, check_executor, open_pool
+from mucoffea.executors.pools import check_executor, open_pool
 from mucoffea.executors.run import AnalysisError, run_plan
 from mucoffea.executors.worker import Work, is_read_error
 from mucoffea.outputs.parts import Merger, PartStore
@@ -45,9 +45,7 @@ def make_plan(path: Path, chunksize: int, kind: str = "mc") -> Plan:
         )
         for index, (start, stop) in enumerate(split(entries, chunksize))
     )
-    one = DatasetPlan(
-        name=path.stem, files=1, events=entries, files_available=1, events_available=entries
-    )
+    one = DatasetPlan(name=path.stem, files=1, events=entries, files_available=1, events_available=entries)
     return Plan(chunksize=chunksize, datasets=(one,), items=items)
 
 
@@ -56,7 +54,8 @@ def run(plan: Plan, processor: ProcessorABC, folder: Path, executor: str = "iter
     (folder / "parts").mkdir(parents=True)
     work = Work(run_id=folder.name, processor=processor, store=PartStore(folder / "parts"))
     with open_pool(executor, 2) as pool:
-        ledger = run_plan(plan, work, pool, workers=2)
+        ledger = Ledger(plan)
+        run_plan(ledger, work, pool, workers=2)
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
         merger.add(work.store.path(outcome.index))
@@ -148,9 +147,7 @@ def test_stock_coffea_runs_the_same_processor_to_the_same_result(toys: Path, tmp
     coffea_console.quiet = True
     path = toys / "dy.root"
     metadata = {"kind": "mc", "process": "x", "era": None}
-    runner = Runner(
-        IterativeExecutor(), chunksize=7000, schema=NanoAOD, metadata_cache={}, processor_compression=None
-    )
+    runner = Runner(IterativeExecutor(), chunksize=7000, schema=NanoAOD, metadata_cache={}, processor_compression=None)
     stock = runner.run({"dy": {"files": {str(path): "Events"}, "metadata": metadata}}, Dimuon())["out"]["dy"]
     _, ours = run(make_plan(path, 7000), Dimuon(), tmp_path / "ours")
     assert ours.numbers["dy"]["cutflow"]["mass_window"] == pytest.approx(stock["cutflow"]["mass_window"])
@@ -270,10 +267,9 @@ def test_a_file_that_changed_since_the_plan_is_not_processed(toys: Path, tmp_pat
 
 def test_an_oserror_of_the_analysis_is_not_taken_for_a_bad_file():
     # A processor that cannot find its own file must not look like an unreadable input (coffea's skipbadfiles).
-    try:
+    with pytest.raises(OSError, match="does/not/exist") as caught:
         Path("/does/not/exist").read_bytes()
-    except OSError as error:
-        assert not is_read_error(error)
+    assert not is_read_error(caught.value)
 
 
 def test_a_file_without_event_identity_is_refused(real: Path, tmp_path: Path):

@@ -53,9 +53,7 @@ def test_filling_is_numpy(entries):
     np.testing.assert_allclose(seen.variances(), squares, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "values", [ak.Array([[0.5, 1.5], [], [2.5, 2.5]]), np.array([[0.5, 1.5], [9, 9], [2.5, 2.5]])]
-)
+@pytest.mark.parametrize("values", [ak.Array([[0.5, 1.5], [], [2.5, 2.5]]), np.array([[0.5, 1.5], [9, 9], [2.5, 2.5]])])
 def test_objects_carry_the_weight_of_their_event(values):
     filler = Filler([MASS], "a", regions=("z", "ss"))
     filler.fill({"mass": values}, region="z", variation="nominal", weight=np.array([1.0, 10.0, 100.0]))
@@ -86,9 +84,7 @@ def test_hdf5_reads_back_bit_for_bit(tmp_path: Path):
     filler = Filler([MASS], "a", regions=("z", "ss"))
     rng = np.random.default_rng(1)
     for region in ("z", "ss"):
-        filler.fill(
-            {"mass": rng.uniform(-1, 5, 100)}, region=region, variation="nominal", weight=rng.normal(size=100)
-        )
+        filler.fill({"mass": rng.uniform(-1, 5, 100)}, region=region, variation="nominal", weight=rng.normal(size=100))
     write_hdf5(filler.histograms, tmp_path / "h.h5")
     back = read_hdf5(tmp_path / "h.h5")["mass"]
     assert back == filler.histograms["mass"]

@@ -28,9 +28,7 @@ MASS = Histogram(name="mass", label="m", bins=10, start=0, stop=10)
 def make_result(rng: np.random.Generator, regions=("z", "ss")) -> dict:
     filler = Filler([MASS], "a", regions=regions)
     for region in regions:
-        filler.fill(
-            {"mass": rng.uniform(0, 10, 50)}, region=region, variation="nominal", weight=rng.normal(1, 1, 50)
-        )
+        filler.fill({"mass": rng.uniform(0, 10, 50)}, region=region, variation="nominal", weight=rng.normal(1, 1, 50))
     return {
         "a": {
             "sumw": float(rng.normal()),
@@ -161,9 +159,7 @@ def test_sumw_of_a_skim_is_that_of_its_parent():
     with pytest.raises(NormalisationError, match="is a skim"):
         sum_of_weights([file_sum(gen_event_count=1000, processed=99)], 99.0)
     with pytest.raises(NormalisationError, match="no Runs tree"):
-        sum_of_weights(
-            [file_sum(gen_event_count=1000), file_sum(gen_event_count=None, gen_event_sumw=None)], 1.0
-        )
+        sum_of_weights([file_sum(gen_event_count=1000), file_sum(gen_event_count=None, gen_event_sumw=None)], 1.0)
 
 
 def test_a_result_is_never_overwritten_without_asking(tmp_path: Path):

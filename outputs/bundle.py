@@ -90,10 +90,8 @@ def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:
             for cut, row in flow.items():
                 error = row["sumw2"] ** 0.5
                 normalised: list[Any] = ["", ""] if scale is None else [row["sumw"] * scale, error * scale]
-                writer.writerow(
-                    [dataset, cut, row["n"], row["sumw"], error, *normalised]
-                    + [row.get("n_alone", ""), row.get("n_minus_one", "")]
-                )
+                others = (row.get("n_alone", ""), row.get("n_minus_one", ""))
+                writer.writerow([dataset, cut, row["n"], row["sumw"], error, *normalised, *others])
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        sys.stdout.write(HELP)
+        from .arguments import parser
+
+        sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
     from ..errors import UserError
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .parsing import Parser
+
 EXECUTORS = "iterative, futures, dask-local"
 
-EPILOG = """\
-examples:
+EXAMPLES = """\
   python main.py --datasets 'demo*'
   python main.py --datasets events.root --processor cms_dimuon --era 2018 --output-dir out
   python main.py --datasets fileset.json --executor futures --workers 8 --max-files 2
@@ -40,15 +40,9 @@ class RunArguments:
     command_line: tuple[str, ...]
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of ``python main.py --datasets …``."""
-    result = argparse.ArgumentParser(
-        prog="python main.py",
-        description="Run an analysis over datasets and leave a normalised, plotted result in a folder.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    result = Parser("", "Run an analysis over datasets and leave a normalised, plotted result in a folder.", EXAMPLES)
     what = result.add_argument_group("what to run")
     what.add_argument(
         "--datasets",
@@ -96,7 +90,8 @@ def parse(arguments: Sequence[str]) -> RunArguments:
     """Return the parsed arguments.
 
     Raises:
-        SystemExit: argparse's own, with code 2 for a wrong flag, 0 after ``--help``.
+        UserError: a wrong flag.
+        SystemExit: after ``--help``.
     """
     found = vars(parser().parse_args(list(arguments)))
     found["datasets"] = tuple(found["datasets"])

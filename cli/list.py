@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+#: Characters of a line where no terminal says how many it has.
+WIDTH = 240
+
 
 def command(arguments: Sequence[str]) -> int:
     """Run ``list [D …]`` and return the exit code."""
@@ -22,6 +25,8 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--processors", action="store_true", help="show the analyses instead")
     options = parser.parse_args(list(arguments[1:]))
     console = Console()
+    if not console.is_terminal:  # so that `list | grep` finds names that are not folded over two lines
+        console = Console(width=max(console.width, WIDTH))
     if options.processors:
         console.print(_processors())
     elif options.eras:

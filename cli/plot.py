@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from .parsing import Parser
 
 if TYPE_CHECKING:
     from ..outputs.bundle import Bundle, CutFlow
@@ -19,12 +20,7 @@ LOGARITHMIC = ("pt", "mass_spectrum", "mass_four_lepton")
 
 def command(arguments: Sequence[str]) -> int:
     """Run ``plot RESULT`` and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python main.py plot",
-        description="Draw the plots of a result folder again.",
-        epilog="example: python main.py plot results",
-        allow_abbrev=False,
-    )
+    parser = Parser("plot", "Draw the plots of a result folder again.", "  python main.py plot results")
     parser.add_argument("result", type=Path, help="a result folder")
     options = parser.parse_args(list(arguments[1:]))
     from ..outputs.bundle import read_bundle

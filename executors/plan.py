@@ -76,13 +76,27 @@ class Plan(BaseModel):
         path.write_text(json.dumps(self.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
 
 
-def split(entries: int, chunksize: int) -> list[tuple[int, int]]:
-    """Split ``entries`` into the fewest ranges of at most ``chunksize``, of equal length to within one entry."""
-    if entries == 0:
-        return []
-    pieces = -(-entries // chunksize)
-    edges = [entries * k // pieces for k in range(pieces + 1)]
-    return list(pairwise(edges))
+def split(entries: int, chunksize: int, clusters: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """Split ``entries`` into ranges of at most ``chunksize``.
+
+    Whole clusters are kept together as long as they fit, since a range that ends inside one makes its neighbour
+    decompress it again. A cluster that is larger than ``chunksize`` is split into equal parts.
+
+    Args:
+        entries: number of entries of the file.
+        chunksize: most entries of a range.
+        clusters: entry numbers at which clusters begin and end, from 0 to ``entries``; empty if not known.
+    """
+    edges = [0]
+    known = [*clusters] if clusters and clusters[0] == 0 and clusters[-1] == entries else [0, entries]
+    for start, stop in pairwise(known):
+        if stop - edges[-1] <= chunksize:
+            continue
+        if start > edges[-1]:
+            edges.append(start)
+        pieces = -(-(stop - start) // chunksize)
+        edges += [start + (stop - start) * piece // pieces for piece in range(1, pieces)]
+    return [(start, stop) for start, stop in pairwise([*edges, entries]) if stop > start]
 
 
 def build_plan(
@@ -114,7 +128,7 @@ def build_plan(
             (file, start, stop)
             for file in fileset.files
             if file.entries is not None
-            for start, stop in split(file.entries, chunksize)
+            for start, stop in split(file.entries, chunksize, file.clusters)
         ][:max_chunks]
         metadata = _metadata(fileset)
         for file, start, stop in ranges:

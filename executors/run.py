@@ -59,7 +59,20 @@ def _outcomes(items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_fli
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield future.result()
+                yield _result(future)
     finally:
         for future in running:
             future.cancel()
+
+
+def _result(future: Future) -> Outcome:
+    """Return the outcome of an item. Work reports its own failures, so an exception here is the loss of a worker."""
+    try:
+        outcome: Outcome = future.result()
+    except Exception as error:
+        reason = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        raise UserError(
+            f"A worker was lost ({reason}). Out of memory is the usual reason: run again with a smaller --chunksize or fewer --workers. What was "
+            f"processed is in the ledger of the output folder."
+        ) from error
+    return outcome

@@ -290,9 +290,18 @@ def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
         "entries": int(events.num_entries),
         "uuid": str(file.file.uuid),
         "size": size,
+        "clusters": _clusters(events),
         "gen_event_count": count,
         "gen_event_sumw": sumw,
     }
+
+
+def _clusters(events: Any) -> tuple[int, ...]:
+    """Return the entries at which all branches start a new basket (TTree) or cluster (RNTuple), and the last."""
+    if not hasattr(events, "common_entry_offsets"):
+        starts = [int(one.num_first_entry) for one in events.cluster_summaries]
+        return tuple(sorted({*starts, int(events.num_entries)}))
+    return tuple(int(edge) for edge in events.common_entry_offsets()) if events.num_entries else ()
 
 
 def _generated(file: Any) -> tuple[int | None, float | None]:

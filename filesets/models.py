@@ -161,6 +161,8 @@ class FileEntry(Strict):
         uuid: of the file, as ROOT writes it.
         size: in bytes.
         checksum: ``algorithm:hex``.
+        clusters: entry numbers, from 0 to ``entries``, at which all branches start a new basket or cluster: what lies
+            between two of them is decompressed as a whole.
         gen_event_count: Σ ``Runs.genEventCount``, the generated events before any skim.
         gen_event_sumw: Σ ``Runs.genEventSumw``, their sum of weights.
     """
@@ -172,6 +174,7 @@ class FileEntry(Strict):
     uuid: str | None = None
     size: int | None = Field(default=None, ge=0)
     checksum: str | None = None
+    clusters: Annotated[tuple[int, ...], Field(strict=False)] = ()
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
 

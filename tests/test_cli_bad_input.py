@@ -182,7 +182,6 @@ def test_an_unknown_name(command: Command, tmp_path: Path, words: list[str], pat
         (["--set", "muon.min_pt"], ["--set takes KEY=VALUE", "muon.min_pt=25"]),
         (["--set", "mass_window=[60, 120"], ["mass_window=\\[60, 120"]),
         (["--set", "corrections=[pileupp]", "--era", "demo"], ["'pileupp'", "Did you mean 'pileup'"]),
-        (["--set", "triggers=[HLT_IsoMu25]"], ["none of the trigger paths HLT_IsoMu25", "IsoMu24"]),
         (["--chunksize", "0"], ["--chunksize must be at least 1, not 0"]),
         (["--chunksize", "-5"], ["--chunksize must be at least 1, not -5"]),
         (["--max-files", "0"], ["--max-files must be at least 1, not 0"]),
@@ -209,7 +208,6 @@ def test_a_wrong_value_of_an_option_leaves_no_folder(
         (["--set", "muon.min_ptt=25"], ["no such parameter"]),
         (["--chunksize", "0"], ["--chunksize must be at least 1"]),
         (["--workers", "0"], ["--workers must be at least 1"]),
-        (["--set", "triggers=[HLT_IsoMu25]"], ["none of the trigger paths HLT_IsoMu25"]),
     ],
 )
 def test_the_earlier_result_survives_a_run_that_fails_with_overwrite(
@@ -401,21 +399,36 @@ def test_an_empty_tree_beside_others(command: Command, small: Path, tmp_path: Pa
     assert joined["files"] == 2
 
 
-def test_a_missing_branch_is_named_and_no_result_is_left(command: Command, small: Path, tmp_path: Path):
-    file = rewritten(small, tmp_path / "lacking.root", without="Muon_tightId")
-    ended = command(*run_words(file, tmp_path / "out"))
-    assert_refused(ended, "Muon_tightId", "lacking.root", "working point|--set")
-    assert not (tmp_path / "out").exists()
-    loose = ["--set", "muon.identification=loose"]
-    assert command(*run_words(file, tmp_path / "out", *loose)).code == 0
-
-
-def test_a_missing_branch_does_not_cost_the_earlier_result(
-    command: Command, small: Path, earlier: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("words", "patterns", "mended"),
+    [
+        (
+            ["triggers=[HLT_IsoMu25]"],
+            ["none of the trigger paths HLT_IsoMu25", "'IsoMu24'"],
+            ["triggers=[HLT_IsoMu24]"],
+        ),
+        ([], ["Muon_tightId", "lacking.root", "working point"], ["muon.identification=loose"]),
+    ],
+)
+def test_what_only_processing_finds_costs_nothing(
+    command: Command,
+    small: Path,
+    earlier: Path,
+    tmp_path: Path,
+    words: list[str],
+    patterns: list[str],
+    mended: list[str],
 ):
     file = rewritten(small, tmp_path / "lacking.root", without="Muon_tightId")
+    first = run_words(file, tmp_path / "out", *(f"--set={word}" for word in words))
+    assert_refused(command(*first), *patterns)
+    # What was wrong is mended: nothing of the first attempt is in the way, nor taken for a result.
+    assert not (tmp_path / "out/report.json").exists()
+    if words:
+        file = small
+    assert command(*run_words(file, tmp_path / "out", *(f"--set={word}" for word in mended))).code == 0
     before = snapshot(earlier)
-    assert_refused(command(*run_words(file, earlier, "--overwrite")), "Muon_tightId")
+    assert_refused(command(*first, "--output-dir", earlier, "--overwrite"), *patterns)
     assert snapshot(earlier) == before
 
 
@@ -624,14 +637,16 @@ def test_an_error_of_the_analysis_names_file_entries_and_line_once(
     ended = command(*run_words(small, tmp_path / "out"))
     where = (r"test_cli_bad_input\.py:\d+", "dy_0.root", "entries 0–600")
     assert_refused(ended, "ZeroDivisionError: a bug of mine", *where)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out/report.json").exists()
     assert "a bug of mine" not in ended.out  # once is enough
     before = snapshot(earlier)
     assert command(*run_words(small, earlier, "--overwrite")).code == 1
     assert snapshot(earlier) == before
 
 
-def test_an_interrupt_ends_with_130(command: Command, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupt_ends_with_130(
+    command: Command, small: Path, earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def interrupted(self, *arguments, **options):
         raise KeyboardInterrupt
 
@@ -640,6 +655,9 @@ def test_an_interrupt_ends_with_130(command: Command, small: Path, tmp_path: Pat
     assert ended.code == 130
     assert "interrupted" in ended.err
     assert not (tmp_path / "out/report.json").exists()
+    before = snapshot(earlier)
+    assert command(*run_words(small, earlier, "--overwrite")).code == 130
+    assert snapshot(earlier) == before
 
 
 @pytest.mark.parametrize("word", ["list", "--datasets"])

@@ -138,8 +138,7 @@ def test_real_data_and_simulation_without_an_era(command: Command, real: Path, t
 def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MUCOFFEA_CORRECTIONS", str(real / "pog"))
     data, simulation = real / "nanoaod/nano_dimuon.root", real / "nanoaod/nano_dy.root"
-    # These two files are older than NanoAODv9 and lack one of its event filters.
-    more = ("--era", "2018", "--set", "met_filters=false", "--set", "trigger_match=false")
+    more = ("--era", "2018", "--set", "trigger_match=false")
     ended = command(*run_words([data, simulation], tmp_path / "out", *more))
     assert ended.code == 0
     report, flow = read_report(tmp_path / "out"), cut_flows(tmp_path / "out")["nano_dy"]
@@ -151,6 +150,9 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
         assert path.is_relative_to(real / "pog")
         assert one["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert any("muon_scale" in line and "2018" in line for line in report["warnings"])
+    # The two files are older than NanoAODv9 and lack one of its event filters, which the terminal and report say.
+    assert all(one["counters"]["events_without_branch"]["Flag_BadPFMuonDzFilter"] == 40 for one in report["datasets"])
+    assert "Flag_BadPFMuonDzFilter 40" in ended.out
     counters = report["datasets"][1]["counters"]
     assert set(counters["out_of_range"]) >= set(applied)
 
@@ -177,36 +179,29 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
     assert peak["uncorrected"].value == pytest.approx(flow["mass_window"]["sumw"])
 
 
-def test_a_filter_of_the_era_that_the_files_lack_is_named_with_its_mending(
-    command: Command, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("MUCOFFEA_CORRECTIONS", str(real / "pog"))
-    ended = command(*run_words(real / "nanoaod/nano_dy.root", tmp_path / "out", "--era", "2018"))
-    assert ended.code == 1
-    assert "Flag_BadPFMuonDzFilter" in ended.err
-    assert "--set met_filters=false" in ended.err
-    assert not (tmp_path / "out").exists()
-
-
 def test_the_golden_json_takes_uncertified_blocks_out(
-    command: Command, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, real: Path, toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     name = "Cert_314472-325175_13TeV_Legacy2018_Collisions18_JSON.txt"
-    data = real / "nanoaod/nano_dimuon.root"
-    _, _, events = by_hand(data)
-    run, block = int(events.run[0]), int(np.median(events.luminosityBlock))
+    data = real / "nanoaod/nano_dimuon.root"  # one luminosity block of run 315267
     (tmp_path / "lumi").mkdir()
-    (tmp_path / "lumi" / name).write_text(json.dumps({str(run): [[1, block]]}))
-    off = ("--era", "2018", "--set", "met_filters=false", "--set", "corrections=[]")
-    for folders, mask in (
-        (f"{real / 'pog'}", real / "lumi" / name),
-        (f"{tmp_path}:{real / 'pog'}", tmp_path / "lumi" / name),
-    ):
+    (tmp_path / "lumi" / name).write_text(json.dumps({"315267": [[1, 204], [206, 300]]}))
+    cases = (
+        (data, "2018", f"{real / 'pog'}", real / "lumi" / name),
+        (data, "2018", f"{tmp_path}:{real / 'pog'}", tmp_path / "lumi" / name),
+        (toys / "data.root", "demo", f"{toys}", toys / "lumi/Cert_demo_Golden.json"),
+    )
+    found = []
+    for path, era, folders, mask in cases:
         monkeypatch.setenv("MUCOFFEA_CORRECTIONS", folders)
-        assert command(*run_words(data, tmp_path / "out", "--overwrite", *off)).code == 0
-        expected = LumiMask(str(mask))(ak.to_numpy(events.run), ak.to_numpy(events.luminosityBlock)).sum()
-        assert cut_flows(tmp_path / "out")["nano_dimuon"]["certified"]["n"] == expected
-    assert 0 < expected < 40
+        words = run_words(path, tmp_path / "out", "--overwrite", "--era", era, "--set", "corrections=[]")
+        assert command(*words).code == 0
+        with uproot.open(path) as file:
+            run, block = (file["Events"][name].array(library="np") for name in ("run", "luminosityBlock"))
+        found.append(cut_flows(tmp_path / "out")[path.stem]["certified"]["n"])
+        assert found[-1] == LumiMask(str(mask))(run, block).sum()
+    assert found[:2] == [40, 0]
+    assert 0 < found[2] < len(run)
 
 
 def test_open_data_of_2015(command: Command, real: Path, tmp_path: Path):
@@ -215,7 +210,7 @@ def test_open_data_of_2015(command: Command, real: Path, tmp_path: Path):
     assert ended.code == 0
     (dataset,) = read_report(tmp_path / "out")["datasets"]
     assert (dataset["kind"], dataset["events_processed"]) == ("mc", 200)
-    assert "without trigger objects: events 200" in ended.out
+    assert "events without branch: TrigObj 200" in ended.out
     flow = cut_flows(tmp_path / "out")[file.stem]
     with uproot.open(file) as source:
         tree = source["Events"]
@@ -224,7 +219,7 @@ def test_open_data_of_2015(command: Command, real: Path, tmp_path: Path):
     assert flow["trigger"]["n"] == fired.sum()
 
 
-@pytest.mark.parametrize("processor", ["cms_dimuon", "cms_four_lepton"])
+@pytest.mark.parametrize("processor", ["cms_dimuon", pytest.param("cms_four_lepton", marks=pytest.mark.slow)])
 def test_the_rntuple_twin_gives_the_identical_result(command: Command, real: Path, tmp_path: Path, processor: str):
     for kind, name in (("tree", "nano_dimuon"), ("ntuple", "nano_dimuon_rntuple")):
         (tmp_path / kind).mkdir()
@@ -284,13 +279,13 @@ def test_the_four_muon_mass_is_where_it_was_generated(four_lepton: Path, toys: P
     assert known.mean() > 0.95  # the rest has a muon from a tau or a hadron
     rows = rows[known]
     truth = np.array([generated[event] for event in rows.event.tolist()])
-    ratio = ak.to_numpy(rows.mass) / truth
+    ratio = np.asarray(rows.mass.tolist()) / truth
     assert np.median(ratio) == pytest.approx(1, abs=2e-3)
     assert np.percentile(ratio, 84) - np.percentile(ratio, 16) < 0.05
     edges = np.linspace(180, 320, 15)
-    ours, theirs = np.histogram(rows.mass, edges)[0], np.histogram(truth, edges)[0]
+    ours, theirs = (np.histogram(mass, edges)[0] for mass in (np.asarray(rows.mass.tolist()), truth))
     assert abs(int(np.argmax(ours)) - int(np.argmax(theirs))) <= 1
-    assert np.median(rows.z1_mass) == pytest.approx(91.19, abs=0.5)
+    assert np.median(np.asarray(rows.z1_mass.tolist())) == pytest.approx(91.19, abs=0.5)
 
 
 def test_plots_are_drawn_again_from_the_result_alone(command: Command, four_lepton: Path, tmp_path: Path):
@@ -401,12 +396,6 @@ def test_every_executor_and_chunk_size_gives_the_same_result(
     # The order of the sums is that of the plan: with the same chunks, every bit is the same.
     assert_same_result(references(processor, chunksize), tmp_path / "out", tolerance=0)
     assert_same_result(references(processor, 100_000), tmp_path / "out", tolerance=1e-12)
-
-
-@pytest.mark.usefixtures("_environment")
-def test_worker_processes_give_the_same_result(command: Command, toys: Path, tmp_path: Path, references):
-    assert command(*executor_words(toys, tmp_path / "out", "cms_four_lepton", "futures", 1_000)).code == 0
-    assert_same_result(references("cms_four_lepton", 1_000), tmp_path / "out", tolerance=0)
 
 
 # Normalisation.
@@ -589,7 +578,7 @@ def test_a_run_on_files_that_cannot_be_reached_ends_soon_with_2(command: Command
     assert ended.code == 2
     assert "root://eospublic.cern.ch" in ended.out
     assert "pip install 'mucoffea[grid]'" in ended.out
-    assert "none of the 99 files could be read" in ended.out
+    assert "none of its 99 files could be read" in ended.out
     assert not (tmp_path / "out").exists()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from itertools import pairwise
+import signal
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +64,26 @@ def run(plan: Plan, processor: ProcessorABC, folder: Path, executor: str = "iter
     return ledger, merger.finish()
 
 
-@given(st.integers(0, 20_000), st.integers(1, 30_000))
-def test_splitting_covers_every_entry_once(entries, chunksize):
-    ranges = split(entries, chunksize)
+@given(st.lists(st.integers(1, 3_000), max_size=12), st.integers(1, 8_000), st.booleans())
+def test_splitting_covers_every_entry_once(sizes, chunksize, known):
+    clusters = [0, *accumulate(sizes)]
+    entries = clusters[-1]
+    ranges = split(entries, chunksize, clusters if known else ())
     assert sum(stop - start for start, stop in ranges) == entries
     assert all(one[1] == two[0] for one, two in pairwise(ranges))
-    lengths = [stop - start for start, stop in ranges]
-    assert not lengths or (max(lengths) <= chunksize and max(lengths) - min(lengths) <= 1)
+    assert all(0 < stop - start <= chunksize for start, stop in ranges)
+    if known and max(sizes, default=0) <= chunksize:
+        assert {edge for one in ranges for edge in one} <= set(clusters)
+    if not known and ranges:
+        lengths = [stop - start for start, stop in ranges]
+        assert max(lengths) - min(lengths) <= 1
+
+
+def test_splitting_keeps_clusters_together():
+    assert split(10, 4, [0, 3, 6, 10]) == [(0, 3), (3, 6), (6, 10)]
+    assert split(10, 6, [0, 3, 6, 10]) == [(0, 6), (6, 10)]
+    assert split(10, 3, [0, 2, 10]) == [(0, 2), (2, 4), (4, 7), (7, 10)]
+    assert split(0, 3) == []
 
 
 def test_the_ledger_counts_no_item_twice_and_knows_the_lost_ones(toys: Path, tmp_path: Path):
@@ -218,6 +233,23 @@ def test_an_error_of_the_analysis_stops_the_run_and_names_file_entries_line_and_
     assert "test_executors.py:" in message
     assert "entries " in message
     assert "Did you mean 'pt'" in message
+
+
+class KillsItsWorker(ProcessorABC):
+    """Dies as a worker does that runs out of memory."""
+
+    def process(self, events):
+        if len(events):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    def postprocess(self, accumulator):
+        pass
+
+
+def test_a_lost_worker_is_reported(toys: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="A worker was lost"):
+        run(make_plan(toys / "zz4l.root", 3000), KillsItsWorker(), tmp_path / "x", "futures")
 
 
 def damage(path: Path, name: str, folder: Path) -> Path:

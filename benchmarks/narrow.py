@@ -81,7 +81,7 @@ def reading() -> Action:
     plan = make_plan(inputs(), CHUNK)
 
     def action() -> dict[str, Any]:
-        with uproot.open(plan.items[0].path) as file:
+        with uproot.open(plan.items[0].path, handler=uproot.MultithreadedFileSource) as file:
             for item in plan.items:
                 file["Events"].arrays(BRANCHES, entry_start=item.start, entry_stop=item.stop, how=dict)
         return {}

@@ -72,7 +72,7 @@ def _result(future: Future) -> Outcome:
     except Exception as error:
         reason = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise UserError(
-            f"A worker was lost ({reason}). Out of memory is the usual reason: run again with a smaller --chunksize or fewer --workers. What was "
-            f"processed is in the ledger of the output folder."
+            f"A worker was lost ({reason}). Out of memory is the usual reason: run again with a smaller --chunksize or "
+            f"fewer --workers. What was processed is in the ledger of the output folder."
         ) from error
     return outcome

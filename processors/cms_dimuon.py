@@ -112,12 +112,13 @@ class Dimuon(base.Analysis):
         counters: Counters = {}
         before = event_cuts(events, era, counters, triggers=self.triggers(era), met_filters=self.parameters.met_filters)
         muons = FlatCollection(events.Muon)
+        trigger_objects = self.trigger_objects(events, era, counters)
         result: dict[str, Any] = {"sumw": float(generator.sum())}
 
         for variation in variations:
             corrected = variation == "nominal"
             pair = self.muon_pair(events, muons, era, corrected, counters)
-            selection = self.select(events, before, pair)
+            selection = self.select(events, before, pair, trigger_objects)
             pair = pair.take(selection.all(*self.cuts[:-2])[pair.event])
             weight = self.weigh(events, era, pair, generator, corrected, counters)
             self.fill(filler, variation, events, pair, selection, weight)
@@ -127,8 +128,6 @@ class Dimuon(base.Analysis):
 
         result["hists"] = filler.histograms
         result["counters"] = counters
-        if "TrigObj" not in events.fields:
-            counters.setdefault("events_without_branch", Counter())["TrigObj"] += len(events)
         return base.result(events, result)
 
     def triggers(self, era: base.EraInputs) -> tuple[str, ...]:
@@ -149,13 +148,22 @@ class Dimuon(base.Analysis):
             pt = np.asarray(scaled.values)
         return leading_pair(muons, good_muons(muons, self.parameters.muon, pt=pt), pt=pt)
 
-    def select(self, events: Any, before: Mapping[str, np.ndarray], pair: LeadingPair) -> PackedSelection:
+    def select(
+        self,
+        events: Any,
+        before: Mapping[str, np.ndarray],
+        pair: LeadingPair,
+        trigger_objects: FlatCollection | None,
+    ) -> PackedSelection:
         """Return all cuts, ``[events]`` each; what needs a pair fails without one."""
+        match = np.ones(len(pair), dtype=bool)
+        if trigger_objects is not None:
+            match = flat_matched(pair.event, pair.leading_eta, pair.leading_phi, trigger_objects)
         low, high = self.parameters.mass_window
         of_pairs = {
             "two_muons": np.ones(len(pair), dtype=bool),
             "leading_pt": pair.leading_pt > self.parameters.leading_min_pt,
-            "trigger_match": self.leading_matched(events, pair),
+            "trigger_match": match,
             "opposite_sign": pair.charge == 0,
             "mass_window": (pair.mass > low) & (pair.mass < high),
         }
@@ -168,22 +176,24 @@ class Dimuon(base.Analysis):
             selection.add(name, of_events)
         return selection
 
-    def leading_matched(self, events: Any, pair: LeadingPair) -> np.ndarray:
-        """Return ``[pairs]``, True where the leading muon is a trigger object, or where that is not asked for.
+    def trigger_objects(self, events: Any, era: base.EraInputs, counters: Counters) -> FlatCollection | None:
+        """Return what the leading muon is matched to, or None where matching is not asked for or not possible.
 
         Raises:
             UserError: the file has no trigger objects, but the trigger scale factor needs them.
         """
-        asked = self.parameters.trigger_match and self.parameters.triggers != ()
-        if asked and "TrigObj" not in events.fields and "muon_trigger" in self.era_inputs(events).corrections:
+        if not self.parameters.trigger_match or self.parameters.triggers == ():
+            return None
+        if "TrigObj" in events.fields:
+            return FlatCollection(events.TrigObj)
+        if "muon_trigger" in era.corrections:
             raise UserError(
                 "The file has no trigger objects (TrigObj), so the leading muon cannot be matched to the trigger, "
                 "which its scale factor is for. Leave both out: --set trigger_match=false "
                 "--set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
             )
-        if not asked or "TrigObj" not in events.fields:
-            return np.ones(len(pair), dtype=bool)
-        return flat_matched(pair.event, pair.leading_eta, pair.leading_phi, events.TrigObj)
+        counters.setdefault("events_without_branch", Counter())["TrigObj"] += len(events)
+        return None
 
     def weigh(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from ..filesets.eras import Era, find_era
 from ..filesets.models import Dataset
 from ..processors import ANALYSES, find_analysis
 from ..processors.base import Analysis, EraInputs, Parameters
+
+#: Key of a configuration file beside the parameters: folders with correction files.
+FOLDERS = "correction_folders"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def set_up(
     """
     chosen = name or _common_processor(datasets)
     analysis = find_analysis(chosen)
-    parameters = read_parameters(analysis.parameters_model, config, settings)
+    values = {} if config is None else read_config(config)
+    folders = [*folders, *_correction_folders(values, config)]
+    parameters = read_parameters(analysis.parameters_model, values, settings)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
     catalogue = Catalogue.from_environment(folders)
     left_out: list[str] = []
@@ -82,6 +88,8 @@ def _era_inputs(
             left_out.append(f"{name}: not available for era {era.name}")
             continue
         records[name] = catalogue.resolve(name, era=era.name, pog_folders=era.pog_folders, working_point=working_point)
+        if records[name].note:
+            left_out.append(f"{name} ({era.name}): {records[name].note}")
     has_data = any(one.kind == "data" and one.era == era.name for one in datasets)
     mask = catalogue.find_luminosity_mask(era.golden_json) if has_data and era.golden_json else None
     return EraInputs(
@@ -93,15 +101,13 @@ def _era_inputs(
     )
 
 
-def read_parameters(model: type[Parameters], config: Path | None, settings: Sequence[str]) -> Parameters:
-    """Return the parameters: defaults, then the file ``config``, then ``key=value`` settings.
+def read_parameters(model: type[Parameters], values: Mapping[str, Any], settings: Sequence[str]) -> Parameters:
+    """Return the parameters: defaults, then ``values`` of a file, then ``key=value`` settings.
 
     Raises:
-        UserError: unreadable file, unknown key, or a value of the wrong type.
+        UserError: unknown key, or a value of the wrong type.
     """
-    values: dict[str, Any] = {}
-    if config is not None:
-        values = _read_config(config)
+    values = copy.deepcopy(dict(values))
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key:
@@ -116,11 +122,15 @@ def read_parameters(model: type[Parameters], config: Path | None, settings: Sequ
         if first["type"] == "extra_forbidden":
             hint = closest(str(first["loc"][-1]), _names(model, first["loc"][:-1]))
             first["msg"] = "there is no such parameter"
-        source = f" ({config})" if config is not None else ""
-        raise UserError(f"Parameter '{place}'{source}: {first['msg']}.{hint}") from None
+        raise UserError(f"Parameter '{place}' of --set or --config: {first['msg']}.{hint}") from None
 
 
-def _read_config(config: Path) -> dict[str, Any]:
+def read_config(config: Path) -> dict[str, Any]:
+    """Return the content of a configuration file.
+
+    Raises:
+        UserError: it cannot be read, or is not a mapping.
+    """
     try:
         values = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -128,6 +138,20 @@ def _read_config(config: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"--config {config} must hold parameters as 'name: value' lines.")
     return values
+
+
+def _correction_folders(values: dict[str, Any], config: Path | None) -> list[Path]:
+    """Take the key ``correction_folders`` out of a configuration; paths are relative to the file."""
+    found = values.pop(FOLDERS, [])
+    if config is None or not found:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise UserError(f"--config {config}: '{FOLDERS}' must be a list of folders.")
+    folders = [config.parent / Path(one).expanduser() for one in found]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--config {config}: the folder {folder} of '{FOLDERS}' does not exist.")
+    return folders
 
 
 def _assign(values: dict[str, Any], path: Sequence[str], value: Any, setting: str) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from .parsing import Parser
+
+EXAMPLES = """\
+  python main.py list
+  python main.py list 'ZZ*' fileset.json
+  python main.py list --eras
+"""
 #: Characters of a line where no terminal says how many it has.
 WIDTH = 240
 
 
 def command(arguments: Sequence[str]) -> int:
     """Run ``list [D …]`` and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python main.py list",
-        description="Show datasets with kind, era, files, cross section and source.",
-        epilog="example: python main.py list 'ZZ*' fileset.json",
-        allow_abbrev=False,
-    )
+    parser = Parser("list", "Show datasets with kind, era, files, cross section and source.", EXAMPLES)
     parser.add_argument("datasets", nargs="*", default=["all"], help="as for --datasets (default: all)")
     parser.add_argument("--eras", action="store_true", help="show the eras instead")
     parser.add_argument("--processors", action="store_true", help="show the analyses instead")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError, closest
+from .parsing import Parser
 
 if TYPE_CHECKING:
     from ..toys.cms_nanoaod import ToySpec
 
-EPILOG = """\
-examples:
+EXAMPLES = """\
   python main.py toy dy --events 1000000 --output-dir mytoys
   python main.py toy data --luminosity 20 --output-dir mytoys
   MUCOFFEA_CORRECTIONS=mytoys python main.py --datasets mytoys/dy mytoys/data --era demo --processor cms_dimuon
@@ -44,13 +43,9 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python main.py toy",
-        description="Generate NanoAOD-like ROOT files in DIR/SAMPLE, and the corrections of pseudo-data in DIR.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _parser() -> Parser:
+    parser = Parser(
+        "toy", "Generate NanoAOD-like ROOT files in DIR/SAMPLE, and the corrections of pseudo-data in DIR.", EXAMPLES
     )
     parser.add_argument("sample", metavar="SAMPLE", help="dy, ttbar, zz4l or data (a mixture, with distortions)")
     parser.add_argument("--events", type=int, metavar="N", help="events in all files together")

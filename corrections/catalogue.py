@@ -38,7 +38,8 @@ class CorrectionRecord(_Model):
     """One correction, found and checked: all that a processor needs, and small to send to a worker.
 
     `keys` maps a role to the key in the file; a correction that is a single table has the one role "value".
-    `limits` are ranges (both ends included) that the POG states beside the file.
+    `limits` are ranges (both ends included) that the POG states beside the file. `note` is what a reader of the
+    result must know of the correction.
     """
 
     name: str
@@ -50,6 +51,7 @@ class CorrectionRecord(_Model):
     sha256: str
     version: int
     limits: dict[str, tuple[float, float]] = {}
+    note: str = ""
 
     @property
     def key(self) -> str:
@@ -62,6 +64,7 @@ class _Eras(_Model):
     working_points: dict[str, str | dict[str, str]]
     file: str | None = None
     limits: dict[str, tuple[float, float]] = {}
+    note: str = ""
 
 
 class _Entry(_Model):
@@ -159,6 +162,7 @@ class Catalogue:
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             version=max(versions),
             limits=group.limits,
+            note=group.note,
         )
 
     def find_luminosity_mask(self, filename: str) -> Path:

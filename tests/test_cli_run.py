@@ -483,6 +483,23 @@ def test_the_luminosity_of_a_part_of_the_data_is_used(command: Command, toys: Pa
     assert report["luminosity"] == pytest.approx(3e-3)
 
 
+@pytest.mark.parametrize("name", ["/ZZTo4L/toy-v1/NANOAODSIM", "../../elsewhere"])
+def test_a_fileset_with_slashes_in_its_name_stays_in_its_folder(
+    command: Command, toys: Path, tmp_path: Path, name: str
+):
+    # Names of DAS are the usual keys of coffea filesets.
+    fileset = tmp_path / "fileset.json"
+    fileset.write_text(json.dumps({name: {"files": {str(toys / "zz4l.root"): "Events"}, "metadata": {"isMC": True}}}))
+    out = tmp_path / "a/b/out"
+    ended = command(*run_words(fileset, out, "--max-chunks", 1, "--chunksize", 3_000, processor="cms_four_lepton"))
+    assert ended.code == 0
+    assert read_report(out)["datasets"][0]["name"] == name
+    (table,) = (path for path in tmp_path.rglob("*.parquet"))
+    assert table.resolve().is_relative_to(out / "columns")
+    assert pq.read_metadata(table).num_rows == cut_flows(out)[name]["four_muons"]["n"] > 0
+    assert set(read_bundle(out).histograms["mass_z1"].axes["dataset"]) == {name}
+
+
 # Limits and settings.
 
 

@@ -50,7 +50,7 @@ def _command(word: str):  # type: ignore[no-untyped-def]
     elif word == "run":
         from .run import word_command as command
     elif word == "list":
-        from .list import command
+        from .listing import command
     elif word == "plot":
         from .plot import command
     elif word == "toy":

@@ -55,7 +55,7 @@ def set_up(
     analysis = find_analysis(chosen)
     values = {} if config is None else read_config(config)
     folders = [*folders, *_correction_folders(values, config)]
-    parameters = read_parameters(analysis.parameters_model, values, settings)
+    parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
     catalogue = Catalogue.from_environment(folders)
     left_out: list[str] = []
@@ -101,28 +101,39 @@ def _era_inputs(
     )
 
 
-def read_parameters(model: type[Parameters], values: Mapping[str, Any], settings: Sequence[str]) -> Parameters:
-    """Return the parameters: defaults, then ``values`` of a file, then ``key=value`` settings.
+def read_parameters(
+    model: type[Parameters], values: Mapping[str, Any], settings: Sequence[str], source: str
+) -> Parameters:
+    """Return the parameters: defaults, then ``values`` of the file that ``source`` names, then ``key=value`` settings.
 
     Raises:
         UserError: unknown key, or a value of the wrong type.
     """
+    _validated(model, values, source)
     values = copy.deepcopy(dict(values))
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key:
             raise UserError(f"--set takes KEY=VALUE, such as muon.min_pt=25, not '{setting}'.")
-        _assign(values, key.split("."), yaml.safe_load(text), setting)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"--set {setting}: the value is no YAML; write for example mass_window=[60,120].") from None
+        _assign(values, key.split("."), value, setting)
+    return _validated(model, values, "--set")
+
+
+def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) -> Parameters:
     try:
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        hint = ""
+        hint, message = "", first["msg"]
         if first["type"] == "extra_forbidden":
             hint = closest(str(first["loc"][-1]), _names(model, first["loc"][:-1]))
-            first["msg"] = "there is no such parameter"
-        raise UserError(f"Parameter '{place}' of --set or --config: {first['msg']}.{hint}") from None
+            message = "there is no such parameter"
+        raise UserError(f"{source}: parameter '{place}': {message}.{hint}") from None
 
 
 def read_config(config: Path) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def progress_bar(console: Console, events: int) -> Iterator[Callable[[Outcome], 
 
         def advance(outcome: Outcome) -> None:
             progress.advance(task, outcome.events)
-            if outcome.status == "failed":
+            # An error of the analysis ends the run and is reported there.
+            if outcome.cause == "read":
                 progress.console.print(outcome.message, style="red", markup=False, highlight=False)
 
         yield advance

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ..plotting.agreement import chi2
 if TYPE_CHECKING:
     from ..executors.ledger import Ledger
     from ..filesets.models import Dataset, Fileset
+    from ..processors.base import EraInputs
     from .analysis import Setup
     from .arguments import RunArguments
     from .inputs import Inputs
@@ -56,14 +58,22 @@ def build_report(
         warnings=(*incompleteness(datasets), *setup.left_out, *notes, *unscaled),
         datasets=datasets,
         parameters=processor.parameters.model_dump(mode="json"),
-        corrections=tuple(
-            record.model_dump(mode="json") for era in processor.eras.values() for record in era.corrections.values()
-        ),
+        corrections=tuple(_corrections(processor.eras.values())),
         luminosity=luminosities.get(eras[0]) if len(eras) == 1 else None,
         com_energy=find_era(eras[0]).com_energy if len(eras) == 1 else None,
         era=", ".join(eras) or None,
         run=_how(options, ledger, processing),
     )
+
+
+def _corrections(eras: Iterable[EraInputs]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each file that the processor applies, with its SHA-256."""
+    for era in eras:
+        if era.luminosity_mask is not None:
+            digest = hashlib.sha256(era.luminosity_mask.read_bytes()).hexdigest()
+            yield {"name": "luminosity_mask", "era": era.era, "path": str(era.luminosity_mask), "sha256": digest}
+        for record in era.corrections.values():
+            yield record.model_dump(mode="json")
 
 
 def era_luminosities(datasets: Sequence[Dataset]) -> tuple[dict[str, float], list[str]]:

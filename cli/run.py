@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..executors.ledger import Ledger
     from ..executors.plan import Plan
     from ..outputs.bundle import Bundle
-    from ..outputs.parts import Merged, PartStore
+    from ..outputs.parts import Merged
     from .analysis import Setup
     from .inputs import Inputs
 
@@ -46,7 +47,7 @@ def run(options: RunArguments, console: Console) -> int:
     """
     from ..executors.plan import build_plan
     from ..executors.pools import check_executor
-    from ..outputs.folder import check_output, make_output
+    from ..outputs.folder import check_output, publish_output, start_output
     from .summary import print_plan
 
     def announce(line: str) -> None:
@@ -67,16 +68,14 @@ def run(options: RunArguments, console: Console) -> int:
     if options.dry_run:
         return COMPLETE
     if not plan.items:
-        return _nothing_to_do(inputs, announce)
-    parts = make_output(options.output_dir)
-    plan.write(options.output_dir / "plan.json")
-    from ..outputs.parts import PartStore
-
-    store = PartStore(parts.absolute())
+        return _nothing_to_do(inputs)
+    work = start_output(options.output_dir).absolute()
+    plan.write(work / "plan.json")
     tic = time.perf_counter()
-    ledger = process(options, plan, setup, store, console, announce)
+    ledger = process(options, plan, setup, work, console, announce)
     processing = time.perf_counter() - tic
-    bundle = finish(options, ledger, setup, inputs, store, processing)
+    bundle = finish(options, ledger, setup, inputs, work, processing)
+    publish_output(options.output_dir)
     return _show(options, bundle, console, announce, started)
 
 
@@ -103,16 +102,20 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
 
 
 def process(
-    options: RunArguments, plan: Plan, setup: Setup, store: PartStore, console: Console, announce: Announce
+    options: RunArguments, plan: Plan, setup: Setup, folder: Path, console: Console, announce: Announce
 ) -> Ledger:
-    """Process every item of the plan on the executor; the ledger is written as it stands at the end or at an error."""
+    """Process every item of the plan on the executor, parts and ledger in ``folder``.
+
+    The ledger is written however it ends.
+    """
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
     from ..executors.worker import Work
+    from ..outputs.parts import PartStore
     from .progress import progress_bar
 
-    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
+    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=PartStore(folder / "parts"))
     ledger = Ledger(plan)
     try:
         with (
@@ -121,7 +124,7 @@ def process(
         ):
             run_plan(ledger, work, pool, workers=options.workers, on_outcome=advance)
     finally:
-        ledger.write(options.output_dir / "ledger.json")
+        ledger.write(folder / "ledger.json")
     return ledger
 
 
@@ -130,40 +133,41 @@ def finish(
     ledger: Ledger,
     setup: Setup,
     inputs: Inputs,
-    store: PartStore,
+    folder: Path,
     processing: float,
 ) -> Bundle:
-    """Merge the parts in plan order, normalise, and write the result."""
+    """Merge the parts in plan order, normalise, and write the result into ``folder``."""
     from ..outputs.bundle import Bundle, combine, write_bundle
     from .report import build_report, with_agreement
 
-    merged = _merge(ledger, store, options)
+    merged = _merge(ledger, folder)
     bundle = Bundle(
         report=build_report(options, ledger, setup, inputs, merged.numbers, processing),
         histograms=combine(merged.histograms),
         cut_flows={name: numbers["cutflow"] for name, numbers in merged.numbers.items()},
     )
     bundle = with_agreement(bundle)
-    write_bundle(bundle, options.output_dir)
-    shutil.rmtree(store.folder)
+    write_bundle(bundle, folder)
     return bundle
 
 
-def _merge(ledger: Ledger, store: PartStore, options: RunArguments) -> Merged:
-    from ..outputs.parts import Merger
+def _merge(ledger: Ledger, folder: Path) -> Merged:
+    from ..outputs.parts import Merger, PartStore
 
-    merger = Merger(options.output_dir / "columns")
+    store = PartStore(folder / "parts")
+    merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
         merger.add(store.path(outcome.index))
     return merger.finish()
 
 
-def _nothing_to_do(inputs: Inputs, announce: Announce) -> int:
+def _nothing_to_do(inputs: Inputs) -> int:
     """End a run without a single event to read: 2 if servers did not answer, else the user can mend it."""
     if not inputs.bad_files:
-        raise UserError("There is nothing to process: the trees of all input files are empty.")
-    for dataset, files in inputs.bad_files.items():
-        announce(f"error: {dataset}: none of its {len(files)} files could be read; nothing was written")
+        files = ", ".join(file.replicas[0] for fileset in inputs.filesets for file in fileset.files)
+        raise UserError(f"There is nothing to process: the trees of all input files are empty ({files}).")
+    for dataset, bad in inputs.bad_files.items():
+        sys.stderr.write(f"error: {dataset}: none of its {len(bad)} files could be read; nothing was written\n")
     return INCOMPLETE if inputs.unreachable else USER_ERROR
 
 

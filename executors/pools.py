@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
@@ -101,6 +102,8 @@ def _processes(workers: int) -> Iterator[Executor]:
 def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
 
+    # What happens to work that is given up at the end of a run is no news to the user.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     # Workers live in processes of one thread each: open files and the garbage collector belong to a process.
     with (
         LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,

@@ -49,20 +49,16 @@ def run_plan(
 def _outcomes(items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_flight: int) -> Iterator[Outcome]:
     waiting = iter(items)
     running: set[Future] = set()
-    try:
-        while True:
-            for item in waiting:
-                running.add(pool.submit(work, item))
-                if len(running) >= in_flight:
-                    break
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield _result(future)
-    finally:
-        for future in running:
-            future.cancel()
+    while True:
+        for item in waiting:
+            running.add(pool.submit(work, item))
+            if len(running) >= in_flight:
+                break
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield _result(future)
 
 
 def _result(future: Future) -> Outcome:

@@ -14,6 +14,7 @@ import uproot
 
 from ..errors import UserError
 from ..histograms.storage import read_hdf5, slices, write_hdf5
+from .folder import file_name
 from .report import DatasetReport, Report
 
 CutFlow = Mapping[str, Mapping[str, float]]
@@ -61,11 +62,17 @@ def read_bundle(folder: Path) -> Bundle:
     """
     if not (folder / "report.json").exists():
         raise UserError(f"{folder} holds no finished result (there is no report.json).")
-    return Bundle(
-        report=Report.model_validate_json((folder / "report.json").read_bytes()),
-        histograms=read_hdf5(folder / "histograms.h5"),
-        cut_flows=json.loads((folder / "cutflow.json").read_text(encoding="utf-8")),
-    )
+    try:
+        return Bundle(
+            report=Report.model_validate_json((folder / "report.json").read_bytes()),
+            histograms=read_hdf5(folder / "histograms.h5"),
+            cut_flows=json.loads((folder / "cutflow.json").read_text(encoding="utf-8")),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"The result in {folder} cannot be read; report.json, histograms.h5 or cutflow.json is damaged ({reason}). Run the analysis again."
+        ) from None
 
 
 def _write_root(bundle: Bundle, path: Path) -> None:
@@ -74,7 +81,7 @@ def _write_root(bundle: Bundle, path: Path) -> None:
     with uproot.recreate(path) as file:
         for name, histogram in bundle.histograms.items():
             for dataset, region, variation, one in slices(histogram):
-                place = f"{dataset}/{region}/{variation}/{name}"
+                place = f"{file_name(dataset)}/{region}/{variation}/{name}"
                 file[f"raw/{place}"] = one
                 if dataset in scales:
                     file[f"normalised/{place}"] = one * scales[dataset]

@@ -30,6 +30,7 @@ from coffea.processor import accumulate
 
 from ..errors import UserError
 from .columns import ColumnWriter, to_arrow
+from .folder import file_name
 
 ARRAYS = ("values", "variances")
 
@@ -129,7 +130,7 @@ class Merger:
     def _add_columns(self, parquet: bytes, dataset: str) -> None:
         if dataset not in self._writers:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{dataset}.parquet"
+            path = self._folder / f"{file_name(dataset)}.parquet"
             self._merged.columns[dataset] = path
             self._writers[dataset] = ColumnWriter(path)
         self._writers[dataset].write(pq.read_table(io.BytesIO(parquet)))

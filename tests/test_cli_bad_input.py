@@ -79,11 +79,11 @@ def run_words(dataset: object, folder: object, *more: object) -> list[str]:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """Every file below ``folder`` with the hash of its content."""
+    """Every file of the result in ``folder`` with the hash of its content; what a failed run left is no result."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.relative_to(folder).parts[0] != "unfinished"
     }
 
 

@@ -144,7 +144,7 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
     report, flow = read_report(tmp_path / "out"), cut_flows(tmp_path / "out")["nano_dy"]
     assert (report["era"], report["luminosity"], report["com_energy"]) == ("2018", 59.83, 13.0)
     applied = {one["name"]: one for one in report["corrections"]}
-    assert set(applied) == {"pileup", "muon_id", "muon_iso", "muon_trigger"}
+    assert set(applied) == {"luminosity_mask", "pileup", "muon_id", "muon_iso", "muon_trigger"}
     for one in applied.values():
         path = Path(one["path"])
         assert path.is_relative_to(real / "pog")
@@ -595,7 +595,7 @@ def test_a_run_on_files_that_cannot_be_reached_ends_soon_with_2(command: Command
     assert ended.code == 2
     assert "root://eospublic.cern.ch" in ended.out
     assert "pip install 'mucoffea[grid]'" in ended.out
-    assert "none of its 99 files could be read" in ended.out
+    assert "none of its 99 files could be read" in ended.err
     assert not (tmp_path / "out").exists()
 
 

@@ -18,7 +18,7 @@ from mucoffea.errors import UserError
 from mucoffea.histograms import Histogram
 from mucoffea.histograms.filler import Filler
 from mucoffea.outputs.columns import ROW_GROUP, ColumnWriter, table, to_arrow
-from mucoffea.outputs.folder import check_output, make_output
+from mucoffea.outputs.folder import check_output, file_name, publish_output, start_output
 from mucoffea.outputs.normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
 from mucoffea.outputs.parts import Merger, PartStore, encode
 
@@ -162,23 +162,57 @@ def test_sumw_of_a_skim_is_that_of_its_parent():
         sum_of_weights([file_sum(gen_event_count=1000), file_sum(gen_event_count=None, gen_event_sumw=None)], 1.0)
 
 
+def finished(folder: Path, text: str) -> None:
+    """Let a run that leaves ``text`` in each product finish in ``folder``."""
+    work = start_output(folder)
+    (work / "plots").mkdir()
+    for name in ("plan.json", "report.json", "plots/mass.png"):
+        (work / name).write_text(text)
+    publish_output(folder)
+
+
 def test_a_result_is_never_overwritten_without_asking(tmp_path: Path):
     folder = tmp_path / "out"
     check_output(folder, overwrite=False)
-    make_output(folder)
-    (folder / "plan.json").write_text("{}")
-    (folder / "report.json").write_text("{}")
+    finished(folder, "first")
     (folder / "my_notes.txt").write_text("keep")
+    (folder / "plots" / "old.png").write_text("first")
     with pytest.raises(UserError, match="--overwrite"):
         check_output(folder, overwrite=False)
     check_output(folder, overwrite=True)
-    make_output(folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["my_notes.txt", "parts"]
+    work = start_output(folder)
+    # Until the new run has finished, the old result is there.
+    assert (folder / "report.json").read_text() == "first"
+    assert work.parent == folder
+    finished(folder, "second")
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert found == {
+        "my_notes.txt": "keep",
+        "plan.json": "second",
+        "report.json": "second",
+        "plots/mass.png": "second",
+    }
+
+
+def test_a_failed_run_does_not_block_the_next(tmp_path: Path):
+    start_output(tmp_path / "out")
+    check_output(tmp_path / "out", overwrite=False)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("text")
     with pytest.raises(UserError, match="holds no mucoffea result"):
         check_output(tmp_path, overwrite=True)
-    with pytest.raises(UserError, match="is a file"):
-        check_output(tmp_path / "thesis.tex", overwrite=True)
+    for folder in (tmp_path / "thesis.tex", tmp_path / "thesis.tex" / "below"):
+        with pytest.raises(UserError, match="is a file"):
+            check_output(folder, overwrite=True)
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_the_files_of_a_dataset_stay_in_the_folder_and_apart(one: str, two: str):
+    for name in (one, two, "../../x", "/A/B/NANOAOD", ".", ".."):
+        made = file_name(name)
+        assert Path(made).name == made
+        assert made not in (".", "..")
+    assert one == two or file_name(one) != file_name(two)
+    assert file_name("ZZTo4L_13TeV-powheg.v1") == "ZZTo4L_13TeV-powheg.v1"

@@ -147,7 +147,7 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
     assert set(applied) == {"luminosity_mask", "pileup", "muon_id", "muon_iso", "muon_trigger"}
     for one in applied.values():
         path = Path(one["path"])
-        assert path.is_relative_to(real / "pog")
+        assert path.is_relative_to(real)
         assert one["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert any("muon_scale" in line and "2018" in line for line in report["warnings"])
     # The two files are older than NanoAODv9 and lack one of its event filters, which the terminal and report say.

@@ -110,7 +110,7 @@ def _sample(fileset: Fileset, inputs: Inputs, luminosities: Mapping[str, float])
         cross_section_source=section.source if section else "",
         placeholder=bool(section and section.placeholder),
         luminosity=luminosities.get(dataset.era or ""),
-        files=tuple(
+        inputs=tuple(
             FileSum(
                 lfn=file.lfn,
                 entries=file.entries or 0,

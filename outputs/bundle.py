@@ -71,7 +71,8 @@ def read_bundle(folder: Path) -> Bundle:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"The result in {folder} cannot be read; report.json, histograms.h5 or cutflow.json is damaged ({reason}). Run the analysis again."
+            f"The result in {folder} cannot be read; report.json, histograms.h5 or cutflow.json is damaged ({reason}). "
+            f"Run the analysis again."
         ) from None
 
 

@@ -12,8 +12,8 @@ from ..executors.ledger import Ledger
 from .normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
 
 
-class Sample(BaseModel):
-    """What the report needs to know of a dataset before the run."""
+class Facts(BaseModel):
+    """What a dataset is, before and after the run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,33 +28,26 @@ class Sample(BaseModel):
     placeholder: bool = False
     #: /fb
     luminosity: float | None = None
-    files: tuple[FileSum, ...] = ()
     #: Files that could not be opened, with the reason.
     bad_files: Mapping[str, str] = {}
 
 
-class DatasetReport(BaseModel):
-    """One dataset in the report."""
+class Sample(Facts):
+    """A dataset before the run."""
 
-    model_config = ConfigDict(frozen=True)
+    inputs: tuple[FileSum, ...] = ()
 
-    name: str
-    kind: Literal["data", "mc"]
-    process: str
-    label: str
-    era: str | None
+
+class DatasetReport(Facts):
+    """A dataset in the report."""
+
     files: int
-    bad_files: Mapping[str, str]
     events_planned: int
     events_processed: int
     events_failed: int
     limited: bool
     sumw: float | None = None
     sumw_source: str = ""
-    cross_section: float | None = None
-    cross_section_source: str = ""
-    placeholder: bool = False
-    luminosity: float | None = None
     scale: float | None = None
     not_normalised: str = ""
     counters: Mapping[str, Any] = {}
@@ -105,7 +98,7 @@ def dataset_report(
     planned = next(plan for plan in ledger.plan.datasets if plan.name == sample.name)
     processed = ledger.events(sample.name)
     base = DatasetReport(
-        **sample.model_dump(include=set(DatasetReport.model_fields) - {"files"}),
+        **sample.model_dump(exclude={"inputs"}),
         files=planned.files + len(sample.bad_files),
         events_planned=planned.events,
         events_processed=processed,
@@ -142,7 +135,7 @@ def _file_sums(sample: Sample, ledger: Ledger) -> list[FileSum]:
     for item in ledger.plan.items:
         if item.dataset == sample.name and item.index in done:
             processed[item.lfn] = processed.get(item.lfn, 0) + len(item)
-    return [file.model_copy(update={"processed": processed.get(file.lfn, 0)}) for file in sample.files]
+    return [file.model_copy(update={"processed": processed.get(file.lfn, 0)}) for file in sample.inputs]
 
 
 def incompleteness(datasets: Sequence[DatasetReport]) -> list[str]:

@@ -9,13 +9,14 @@ impact parameters (|dxy|, |dz| below 0.05, 0.10 cm in the barrel and 0.10, 0.20 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import awkward as ak
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import UserError, closest
+from .branches import column
 
 Identification = Literal[
     "veto", "loose", "medium", "tight", "none",
@@ -80,11 +81,8 @@ def good_electrons(electrons: Any, selection: ElectronSelection, pt: Any = None)
     return mask
 
 
-def _field(electrons: Any, name: str) -> Any:
-    if name not in electrons.fields:
-        raise UserError(
-            f"The electron selection needs the branch Electron_{name}, which the file does not have."
-            f"{closest(name, electrons.fields)} The names of the multivariate identifications differ between "
-            "NanoAOD v9 and v12."
-        )
-    return electrons[name]
+_field = partial(
+    column,
+    of="Electron",
+    advice="The names of the multivariate identifications differ between NanoAOD v9 and v12.",
+)

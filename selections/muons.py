@@ -8,12 +8,13 @@ tight).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import UserError, closest
+from .branches import column
 
 Identification = Literal["loose", "medium", "medium_prompt", "tight", "soft", "high_pt", "none"]
 Isolation = Literal["very_loose", "loose", "medium", "tight", "very_tight", "none"]
@@ -73,10 +74,4 @@ def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     return mask
 
 
-def _field(muons: Any, name: str) -> Any:
-    if name not in muons.fields:
-        raise UserError(
-            f"The muon selection needs the branch Muon_{name}, which the file does not have."
-            f"{closest(name, muons.fields)} Choose another working point, or a file that has the branch."
-        )
-    return muons[name]
+_field = partial(column, of="Muon", advice="Choose another working point, or a file that has the branch.")

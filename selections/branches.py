@@ -1,0 +1,21 @@
+"""Columns that a selection needs: there, or an error that names the branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UserError, closest
+
+
+def column(collection: Any, name: str, *, of: str, advice: str) -> Any:
+    """Return `collection[name]`.
+
+    `of` is the name of the collection in the file (`Muon`), `advice` what to do if the branch is missing. Raises
+    UserError then, with the closest names.
+    """
+    if name not in collection.fields:
+        raise UserError(
+            f"The selection needs the branch {of}_{name}, which the file does not have."
+            f"{closest(name, collection.fields)} {advice}"
+        )
+    return collection[name]

@@ -110,7 +110,7 @@ def read_parameters(
         UserError: unknown key, or a value of the wrong type.
     """
     _validated(model, values, source)
-    values = copy.deepcopy(dict(values))
+    merged: dict[str, Any] = copy.deepcopy(dict(values))
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key:
@@ -119,8 +119,8 @@ def read_parameters(
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise UserError(f"--set {setting}: the value is no YAML; write for example mass_window=[60,120].") from None
-        _assign(values, key.split("."), value, setting)
-    return _validated(model, values, "--set")
+        _assign(merged, key.split("."), value, setting)
+    return _validated(model, merged, "--set")
 
 
 def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) -> Parameters:

@@ -114,7 +114,7 @@ class HandwrittenDimuon(ProcessorABC):
                     self.fill(result, name, events, region, variation, muon[name], weight)
 
     def fill(self, result, name, events, region, variation, value, weight):
-        if region in ONLY.get(name, ("z",)):
+        if name not in ONLY or region in ONLY[name]:
             result["hists"][name].fill(
                 events.metadata["dataset"], region, variation, ak.drop_none(value), weight=weight
             )

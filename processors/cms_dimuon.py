@@ -27,15 +27,7 @@ from .cms_events import event_cuts
 from .muon_weights import Counters, event_weights, tally
 
 HISTOGRAMS = (
-    Histogram(
-        name="mass",
-        label=r"$m_{\mu\mu}$",
-        unit="GeV",
-        bins=60,
-        start=60,
-        stop=120,
-        regions=("z", "same_sign"),
-    ),
+    Histogram(name="mass", label=r"$m_{\mu\mu}$", unit="GeV", bins=60, start=60, stop=120, regions=("z", "same_sign")),
     Histogram(
         name="mass_spectrum",
         label=r"$m_{\mu\mu}$",
@@ -45,21 +37,13 @@ HISTOGRAMS = (
         stop=250,
         regions=("opposite_sign",),
     ),
-    Histogram(name="npvs", label="reconstructed vertices", bins=80, start=0, stop=80, regions=("z",)),
-    Histogram(name="pt", label=r"$p_T^{\mu\mu}$", unit="GeV", bins=50, start=0, stop=200, regions=("z",)),
-    Histogram(name="rapidity", label=r"$y_{\mu\mu}$", bins=48, start=-2.4, stop=2.4, regions=("z",)),
-    Histogram(name="leading_pt", label=r"leading muon $p_T$", unit="GeV", bins=62, start=26, stop=150, regions=("z",)),
-    Histogram(
-        name="subleading_pt",
-        label=r"subleading muon $p_T$",
-        unit="GeV",
-        bins=50,
-        start=20,
-        stop=120,
-        regions=("z",),
-    ),
-    Histogram(name="eta", label=r"muon $\eta$", bins=48, start=-2.4, stop=2.4, regions=("z",)),
-    Histogram(name="phi", label=r"muon $\phi$", bins=32, start=-np.pi, stop=np.pi, regions=("z",)),
+    Histogram(name="npvs", label="reconstructed vertices", bins=80, start=0, stop=80),
+    Histogram(name="pt", label=r"$p_T^{\mu\mu}$", unit="GeV", bins=50, start=0, stop=200),
+    Histogram(name="rapidity", label=r"$y_{\mu\mu}$", bins=48, start=-2.4, stop=2.4),
+    Histogram(name="leading_pt", label=r"leading muon $p_T$", unit="GeV", bins=62, start=26, stop=150),
+    Histogram(name="subleading_pt", label=r"subleading muon $p_T$", unit="GeV", bins=50, start=20, stop=120),
+    Histogram(name="eta", label=r"muon $\eta$", bins=48, start=-2.4, stop=2.4),
+    Histogram(name="phi", label=r"muon $\phi$", bins=32, start=-np.pi, stop=np.pi),
 )
 REGIONS = ("z", "opposite_sign", "same_sign")
 #: Tried where no era says which triggers were unprescaled; a path that a file lacks has not fired.
@@ -97,11 +81,35 @@ class Dimuon(base.Analysis):
         "mass_window",
     )
 
+    def __init__(
+        self, parameters: DimuonParameters | None = None, eras: Mapping[str, base.EraInputs] | None = None
+    ) -> None:
+        super().__init__(parameters, eras)
+        for era in self.eras.values():
+            paths = era.triggers.get("single_muon", ())
+            if "muon_trigger" in era.corrections and set(self.triggers(era)) - set(paths):
+                raise UserError(
+                    f"The trigger scale factor of era {era.era} is that of {', '.join(paths) or 'no known path'}, "
+                    f"not of {', '.join(self.triggers(era))}. Leave it out: "
+                    f"--set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
+                )
+
     @classmethod
     def corrections(cls, parameters: DimuonParameters) -> Mapping[str, str | None]:
         """See :meth:`base.Analysis.corrections`."""
-        points = {"muon_id": parameters.muon.identification, "muon_iso": parameters.muon.isolation}
-        return {name: points.get(name) for name in parameters.corrections if points.get(name, "some") != "none"}
+        identification, isolation = parameters.muon.identification, parameters.muon.isolation
+        points: dict[str, str | None] = {
+            "muon_id": identification,
+            # Isolation is measured on identified muons, the trigger on identified and isolated ones.
+            "muon_iso": isolation if identification == "tight" else f"{isolation}_{identification}",
+            "muon_trigger": identification,
+        }
+        idle = {
+            "muon_id": identification == "none",
+            "muon_iso": isolation == "none",
+            "muon_trigger": parameters.triggers == (),
+        }
+        return {name: points.get(name) for name in parameters.corrections if not idle.get(name, False)}
 
     def process(self, events: Any) -> dict[str, dict[str, Any]]:
         """Return the result of one chunk of NanoEvents."""

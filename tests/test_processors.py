@@ -1,0 +1,49 @@
+"""What an analysis asks of the catalogue follows its parameters, and its results add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mucoffea.corrections.catalogue import Catalogue
+from mucoffea.errors import UserError
+from mucoffea.processors import ANALYSES, find_analysis
+from mucoffea.processors.base import EraInputs
+from mucoffea.processors.cms_dimuon import Dimuon, DimuonParameters
+from mucoffea.selections.muons import MuonSelection
+
+
+def test_scale_factors_are_those_of_the_muons_that_are_selected():
+    assert Dimuon.corrections(DimuonParameters())["muon_iso"] == "tight"
+    medium = DimuonParameters(muon=MuonSelection(identification="medium", isolation="loose"))
+    assert Dimuon.corrections(medium)["muon_id"] == "medium"
+    assert Dimuon.corrections(medium)["muon_iso"] == "loose_medium"
+    assert Dimuon.corrections(medium)["muon_trigger"] == "medium"
+    without = DimuonParameters(muon=MuonSelection(isolation="none"))
+    assert set(Dimuon.corrections(without)) == {"pileup", "muon_id", "muon_trigger", "muon_scale"}
+
+
+def test_a_trigger_factor_for_other_muons_is_not_taken(toys: Path):
+    with pytest.raises(UserError, match="no working point 'medium'"):
+        Catalogue([toys]).resolve("muon_trigger", era="demo", pog_folders=["demo"], working_point="medium")
+
+
+def test_the_trigger_factor_goes_with_its_trigger(toys: Path):
+    record = Catalogue([toys]).resolve("muon_trigger", era="demo", pog_folders=["demo"])
+    era = EraInputs(era="demo", triggers={"single_muon": ("HLT_IsoMu24",)}, corrections={"muon_trigger": record})
+    assert Dimuon(eras={"demo": era}).triggers(era) == ("HLT_IsoMu24",)
+    with pytest.raises(UserError, match="is that of HLT_IsoMu24, not of HLT_Mu50"):
+        Dimuon(DimuonParameters(triggers=("HLT_Mu50",)), {"demo": era})
+    assert "muon_trigger" not in Dimuon.corrections(DimuonParameters(triggers=()))
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_every_analysis_can_be_made_with_its_defaults(name: str):
+    analysis = find_analysis(name)()
+    assert isinstance(analysis.parameters, analysis.parameters_model)
+    assert analysis.postprocess({}) is None
+
+
+def test_an_unknown_analysis_names_the_nearest():
+    with pytest.raises(UserError, match="Did you mean 'cms_dimuon'"):
+        find_analysis("cms_dimoun")

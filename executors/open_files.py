@@ -57,7 +57,8 @@ def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
         gc.unfreeze()
     # Plain file reads take 40 % less CPU than uproot's default for local files, which goes through an event loop.
     options = {} if "://" in path else {"handler": uproot.MultithreadedFileSource}
-    directory = uproot.open({path: None}, timeout=timeout, **options)
+    # XRootD takes whole seconds only.
+    directory = uproot.open({path: None}, timeout=max(1, round(timeout)), **options)
     opened = OpenFile(directory, directory[tree], frozenset(directory[tree].keys()))
     _open_files[key] = opened
     _freeze()

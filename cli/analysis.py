@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,21 @@ class Setup:
     name: str
     processor: Analysis
     left_out: tuple[str, ...]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the result depends on besides code and input: parameters, and what each era gives."""
+        eras = {name: _era_settings(era) for name, era in self.processor.eras.items()}
+        return {"parameters": self.processor.parameters.model_dump(mode="json"), "eras": eras}
+
+
+def _era_settings(era: EraInputs) -> dict[str, Any]:
+    settings = era.model_dump(mode="json", exclude={"corrections", "luminosity_mask"})
+    for name, record in era.corrections.items():
+        # A file is what is in it, wherever it lies.
+        settings[f"correction {name}"] = record.model_dump(mode="json", exclude={"path"})
+    if era.luminosity_mask is not None:
+        settings["luminosity_mask"] = hashlib.sha256(era.luminosity_mask.read_bytes()).hexdigest()
+    return settings
 
 
 def set_up(

@@ -33,6 +33,7 @@ class RunArguments:
     chunksize: int
     settings: tuple[str, ...]
     config: Path | None
+    resume: bool
     allow_partial: bool
     overwrite: bool
     dry_run: bool
@@ -76,6 +77,7 @@ def parser() -> Parser:
     out = result.add_argument_group("results")
     out.add_argument("--output-dir", type=Path, default=Path("results"), metavar="DIR", help="(default ./results/)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier result in that folder")
+    out.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
     out.add_argument(
         "--allow-partial",
         action="store_true",

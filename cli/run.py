@@ -45,6 +45,7 @@ def run(options: RunArguments, console: Console) -> int:
     Raises:
         UserError: a mistake of the user; nothing that was there before has been changed.
     """
+    from ..executors.keys import run_key
     from ..executors.plan import build_plan
     from ..executors.pools import check_executor
     from ..outputs.folder import check_output, publish_output, start_output
@@ -63,13 +64,15 @@ def run(options: RunArguments, console: Console) -> int:
         chunksize=options.chunksize,
         max_chunks=options.max_chunks,
         files_available=inputs.files_available,
+        run_key=run_key(setup.processor, setup.settings()),
     )
     print_plan(console, plan, inputs, setup, options)
     if options.dry_run:
         return COMPLETE
     if not plan.items:
         return _nothing_to_do(inputs)
-    work = start_output(options.output_dir).absolute()
+    _check_unfinished(options, plan)
+    work = start_output(options.output_dir, keep_parts=options.resume).absolute()
     plan.write(work / "plan.json")
     tic = time.perf_counter()
     ledger = process(options, plan, setup, work, console, announce)
@@ -112,15 +115,20 @@ def process(
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
     from ..executors.worker import Work
+    from ..outputs.folder import JOURNAL
     from ..outputs.parts import PartStore
     from .progress import progress_bar
 
-    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=PartStore(folder / "parts"))
-    ledger = Ledger(plan)
+    store = PartStore(folder / "parts")
+    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
+    ledger = Ledger(plan, folder / JOURNAL)
+    if options.resume:
+        done = ledger.take_over(lambda item: store.path(item).exists())
+        announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
             open_pool(options.executor, options.workers, announce=announce) as pool,
-            progress_bar(console, plan.events) as advance,
+            progress_bar(console, sum(map(len, ledger.open_items))) as advance,
         ):
             run_plan(ledger, work, pool, workers=options.workers, on_outcome=advance)
     finally:
@@ -157,8 +165,22 @@ def _merge(ledger: Ledger, folder: Path) -> Merged:
     store = PartStore(folder / "parts")
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(outcome.index))
+        merger.add(store.path(ledger.plan.items[outcome.index]))
     return merger.finish()
+
+
+def _check_unfinished(options: RunArguments, plan: Plan) -> None:
+    """Refuse to throw away work of an interrupted run that this very run could go on with."""
+    from ..outputs.folder import UNFINISHED
+    from ..outputs.parts import PartStore
+
+    store = PartStore(options.output_dir / UNFINISHED / "parts")
+    done = sum(store.path(item).exists() for item in plan.items)
+    if done and not options.resume and not options.overwrite:
+        raise UserError(
+            f"The output folder {options.output_dir} holds an interrupted run of the same work, {done} of "
+            f"{len(plan.items)} work items done. Give --resume to go on with it, or --overwrite to start anew."
+        )
 
 
 def _nothing_to_do(inputs: Inputs) -> int:

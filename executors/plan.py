@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import UserError
+from .keys import digest
 
 if TYPE_CHECKING:
     from ..filesets.models import Fileset
@@ -31,6 +32,8 @@ class WorkItem(BaseModel):
     stop: int
     #: What ``events.metadata`` shows besides the range: kind, process, era, the dataset's own keys.
     metadata: dict[str, str | int | float | bool | None]
+    #: See :mod:`.keys`; empty in a plan that is not to be resumed.
+    key: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -105,6 +108,7 @@ def build_plan(
     chunksize: int,
     max_chunks: int | None = None,
     files_available: Mapping[str, int] | None = None,
+    run_key: str = "",
 ) -> Plan:
     """Make the plan for ``filesets``, whose files have been inspected (``entries`` and ``uuid`` are known).
 
@@ -113,6 +117,7 @@ def build_plan(
         chunksize: most events in one work item.
         max_chunks: most work items of one dataset.
         files_available: dataset → number of files before any limit, where it differs from the fileset's.
+        run_key: what all items share, see :mod:`.keys`.
 
     Raises:
         UserError: ``chunksize`` or ``max_chunks`` is not positive.
@@ -143,6 +148,7 @@ def build_plan(
                     start=start,
                     stop=stop,
                     metadata=metadata,
+                    key=digest([run_key, name, file.lfn, file.uuid, file.tree, start, stop, metadata]),
                 )
             )
         available = (files_available or {}).get(name, len(fileset.files))

@@ -31,7 +31,7 @@ def run_plan(
     workers: int,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> None:
-    """Run every item of the ledger's plan on ``pool`` and record how it ended.
+    """Run every item of the ledger's plan that has no outcome yet on ``pool``, and record how it ended.
 
     An item whose file cannot be read is recorded as failed, and the run goes on with the others.
 
@@ -39,7 +39,7 @@ def run_plan(
         AnalysisError: the analysis itself failed on an item; items not yet started are given up.
     """
     in_flight = 1 if isinstance(pool, InlinePool) else AHEAD * workers
-    for outcome in _outcomes(ledger.plan.items, work, pool, in_flight):
+    for outcome in _outcomes(ledger.open_items, work, pool, in_flight):
         ledger.record(outcome)
         on_outcome(outcome)
         if outcome.cause == "code":

@@ -24,7 +24,7 @@ READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", 
 class Store(Protocol):
     """Where results go; it travels to the workers with the work."""
 
-    def write(self, index: int, result: dict[str, Any]) -> None:
+    def write(self, item: WorkItem, result: dict[str, Any]) -> None:
         """Keep the result of one work item."""
 
 
@@ -50,7 +50,7 @@ class Work:
                 opened = _open(item, self.timeout)
                 before = opened.directory.file.source.num_requested_bytes
                 result = self._process(item, opened, accessed)
-            self.store.write(item.index, result)
+            self.store.write(item, result)
         except Exception as error:
             return _failed(item, error, opened)
         return Outcome(

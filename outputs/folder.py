@@ -12,6 +12,8 @@ from ..errors import UserError
 
 #: Where a run works until it has finished; after a failure it holds the plan, the ledger and the finished parts.
 UNFINISHED = "unfinished"
+#: One line for each work item that ended, appended as it ends.
+JOURNAL = "journal.jsonl"
 #: What a finished run leaves, in the order in which it is taken away and, reversed, put in place.
 PRODUCTS = (
     "report.json",
@@ -55,17 +57,20 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
         )
 
 
-def start_output(folder: Path) -> Path:
-    """Make the folder to work in, empty, inside ``folder`` (call :func:`check_output` before), and return it.
+def start_output(folder: Path, *, keep_parts: bool = False) -> Path:
+    """Make the folder to work in inside ``folder`` (call :func:`check_output` before), and return it.
+
+    It is empty, but for the parts and the journal of an interrupted run with ``keep_parts``.
 
     Raises:
         UserError: the system refuses.
     """
     work = folder / UNFINISHED
     try:
-        if work.exists():
-            shutil.rmtree(work)
-        (work / "parts").mkdir(parents=True)
+        for path in work.iterdir() if work.exists() else ():
+            if not (keep_parts and path.name in ("parts", JOURNAL)):
+                _remove(path)
+        (work / "parts").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"The output folder {folder} cannot be written: {error.strerror or error}. "

@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hist
 import numpy as np
@@ -35,23 +35,35 @@ from .folder import file_name
 ARRAYS = ("values", "variances")
 
 
+class Item(Protocol):
+    """A work item, as far as its part is concerned."""
+
+    @property
+    def index(self) -> int:
+        """Place in the plan."""
+
+    @property
+    def key(self) -> str:
+        """Content key."""
+
+
 @dataclass(frozen=True)
 class PartStore:
     """The folder of parts of a run. It travels to the workers, which write their results themselves."""
 
     folder: Path
 
-    def path(self, index: int) -> Path:
-        """Return the path of the part of work item ``index``."""
-        return self.folder / f"{index:06d}.zip"
+    def path(self, item: Item) -> Path:
+        """Return the path of the part of a work item, named by its content key (without one, by its place)."""
+        return self.folder / f"{item.key[:32] or f'{item.index:06d}'}.zip"
 
-    def write(self, index: int, result: Mapping[str, Mapping[str, Any]]) -> None:
+    def write(self, item: Item, result: Mapping[str, Mapping[str, Any]]) -> None:
         """Write one part: complete under its final name, or not at all.
 
         Raises:
             UserError: the result has a leaf that cannot be added up over chunks.
         """
-        path = self.path(index)
+        path = self.path(item)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with temporary.open("wb") as file:
             encode(result, file)

@@ -60,7 +60,7 @@ def run(plan: Plan, processor: ProcessorABC, folder: Path, executor: str = "iter
         run_plan(ledger, work, pool, workers=2)
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(work.store.path(outcome.index))
+        merger.add(work.store.path(plan.items[outcome.index]))
     return ledger, merger.finish()
 
 
@@ -146,7 +146,7 @@ def test_the_order_of_completion_does_not_matter(toys: Path, tmp_path: Path):
     close_files()
     merger = Merger(tmp_path / "backwards" / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(outcome.index))
+        merger.add(store.path(plan.items[outcome.index]))
     assert_same(forwards, merger.finish(), exact=True)
 
 
@@ -181,7 +181,7 @@ def test_only_touched_branches_are_read_and_the_filter_follows_the_file(toys: Pa
     assert {"nMuon", "Muon_pt", "Muon_charge", "genWeight", "HLT_IsoMu24", "run"} <= only
     assert not any(name.startswith(("Jet_", "Electron_", "GenPart_")) for name in only)
     ledger = Ledger(make_plan(toys / "dy.root", 10**6))
-    store = type("Store", (), {"write": lambda self, index, result: None})()
+    store = type("Store", (), {"write": lambda self, item, result: None})()
     ledger.record(Work(run_id="a", processor=Dimuon(), store=store)(ledger.plan.items[0]))
     (outcome,) = ledger.with_status("done")
     assert set(outcome.branches) <= only

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import awkward as ak
@@ -23,6 +24,14 @@ from mucoffea.outputs.normalisation import FileSum, NormalisationError, scale_fa
 from mucoffea.outputs.parts import Merger, PartStore, encode
 
 MASS = Histogram(name="mass", label="m", bins=10, start=0, stop=10)
+
+
+@dataclass
+class Item:
+    """A work item as the store sees it."""
+
+    index: int
+    key: str = ""
 
 
 def make_result(rng: np.random.Generator, regions=("z", "ss")) -> dict:
@@ -47,8 +56,9 @@ def test_merging_parts_is_accumulating_results(tmp_path: Path):
     store = PartStore(tmp_path)
     merger = Merger(tmp_path / "columns")
     for index, result in enumerate(results):
-        store.write(index, result)
-        merger.add(store.path(index))
+        item = Item(index, f"{index:064d}")
+        store.write(item, result)
+        merger.add(store.path(item))
     merged = merger.finish()
     expected = accumulate(results)["a"]
     assert merged.numbers["a"] == {key: expected[key] for key in ("sumw", "events", "cutflow")}
@@ -81,7 +91,7 @@ def test_a_part_holds_no_pickle(tmp_path: Path):
 @pytest.mark.parametrize("leaf", ["2018", True, None, [1], np.bool_(True)])
 def test_a_leaf_that_does_not_add_up_is_named(tmp_path: Path, leaf):
     with pytest.raises(UserError, match="at 'a/counters/x'"):
-        PartStore(tmp_path).write(0, {"a": {"counters": {"x": leaf}}})
+        PartStore(tmp_path).write(Item(0), {"a": {"counters": {"x": leaf}}})
     assert not (tmp_path / "000000.zip").exists()
 
 

@@ -1,0 +1,83 @@
+"""Content keys: the same key means the same result, so a part of an interrupted run can be taken over.
+
+The key of a work item is a SHA-256 over the source of the analysis and of every module of this package that it
+imports, its parameters and correction files, the versions of the packages that do the physics, the identity of the
+input file, and the range of entries.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = __name__.split(".", 1)[0]
+#: Packages of which a new version may change a result.
+PHYSICS_PACKAGES = ("awkward", "coffea", "correctionlib", "hist", "boost-histogram", "numpy", "uproot", "vector")
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of a value that JSON can hold, in canonical form."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_key(processor: Any, settings: Mapping[str, Any]) -> str:
+    """Return what all items of a run share: source, settings, versions.
+
+    Args:
+        processor: the analysis; the module of its class is where the sources start.
+        settings: parameters, correction files with their hashes, and whatever else the result depends on.
+    """
+    kind = type(processor)
+    return digest(
+        {
+            "analysis": f"{kind.__module__}:{kind.__qualname__}",
+            "sources": source_digests(kind.__module__),
+            "settings": settings,
+            "versions": {name: version(name) for name in PHYSICS_PACKAGES},
+        }
+    )
+
+
+def source_digests(module: str) -> dict[str, str]:
+    """Return module → SHA-256 of its source, for ``module`` and the modules of this package that it imports."""
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _source(name)
+        if name in found or path is None:
+            continue
+        source = path.read_bytes()
+        found[name] = hashlib.sha256(source).hexdigest()
+        waiting += [one for one in _imports(source, name, path) if one.startswith(PACKAGE)]
+    return found
+
+
+def _source(module: str) -> Path | None:
+    """Return the source file of a module, or None for a name that is no module (an imported function, say)."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _imports(source: bytes, module: str, path: Path) -> Iterator[str]:
+    """Yield the absolute names that a source imports: modules, and names that may be modules."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = importlib.util.resolve_name("." * node.level + base, package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import UserError, closest
 from .addresses import expand, is_remote, local_path, logical_name, split_object
+from .metadata_cache import remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
     unreachable: UnreachableFile | None = None
     for path in entry.replicas:
         try:
-            found = _guarded(path, timeout, partial(_describe, path=path, tree=entry.tree))
+            found = remembered(path, f"describe {entry.tree}", partial(_ask, path, entry.tree, timeout))
         except UnreachableFile as error:
             unreachable = unreachable or error
             continue
@@ -98,10 +99,14 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
         if found["entries"] == 0:
             logger.warning("%s: the tree '%s' has no events", path, entry.tree)
         others = tuple(one for one in entry.replicas if one != path)
-        return entry.model_copy(update={**found, "replicas": (path, *others)})
+        return FileEntry.model_validate({**entry.model_dump(), **found, "replicas": (path, *others)})
     if unreachable is None:  # a FileEntry has at least one replica
         raise AssertionError(f"{entry.lfn} has no replica")
     raise unreachable
+
+
+def _ask(path: str, tree: str, timeout: float) -> dict[str, Any]:
+    return _guarded(path, timeout, partial(_describe, path=path, tree=tree))
 
 
 def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tuple[Kind, str]:
@@ -124,7 +129,12 @@ def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tu
             generated = any(one.startswith("genEventSumw") for one in file["Runs"].keys(recursive=False))
         return ("mc" if generated else "data"), name
 
-    return _guarded(path, timeout, look)
+    def ask() -> dict[str, Any]:
+        kind, name = _guarded(path, timeout, look)
+        return {"kind": kind, "tree": name}
+
+    answer = remembered(path, f"sniff {tree or ''}", ask)
+    return answer["kind"], answer["tree"]
 
 
 def _expand(dataset: Dataset) -> list[str]:
@@ -290,7 +300,7 @@ def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
         "entries": int(events.num_entries),
         "uuid": str(file.file.uuid),
         "size": size,
-        "clusters": _clusters(events),
+        "clusters": list(_clusters(events)),
         "gen_event_count": count,
         "gen_event_sumw": sumw,
     }

@@ -1,9 +1,9 @@
-"""The toy NanoAOD: determinism, names and types, generator truth, and correction files that undo distortions."""
+"""The correction files of the toy undo the distortions of its pseudo-data."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import correctionlib
 import numpy as np
 import pytest
 import uproot
-from mucoffea.errors import UserError
-from mucoffea.toys import cms_distortions, cms_physics
+from mucoffea.toys import cms_distortions
 from mucoffea.toys.cms_nanoaod import (
     DEMO_CROSS_SECTIONS,
     DEMO_LUMINOSITY,
@@ -22,18 +21,11 @@ from mucoffea.toys.cms_nanoaod import (
     generate,
     write_corrections,
 )
-from pydantic import ValidationError
 
-REAL = Path(__file__).parents[2] / "shared/real"
 SIMULATED = {"dy": 400_000, "ttbar": 20_000}
+
+
 MASS_BINS = np.linspace(71.0, 111.0, 41)
-
-
-def real_file(name: str) -> Path:
-    path = REAL / name
-    if not path.exists():
-        pytest.skip(f"the real file {path} is not here")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +36,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         generate(ToySpec(sample=sample, events=events, content="narrow"), folder / sample)
     generate(ToySpec(sample="data", luminosity=DEMO_LUMINOSITY, content="narrow"), folder / "data")
     write_corrections(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 2000 events of every sample with the standard branches, in two files each."""
-    folder = tmp_path_factory.mktemp("small")
-    for sample in ("dy", "ttbar", "zz4l", "data"):
-        generate(ToySpec(sample=sample, events=2000, files=2, basket_events=300), folder / sample)
     return folder
 
 
@@ -226,16 +209,16 @@ def inputs_of(correction: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("toy", "real"),
+    ("toy", "published"),
     [
         ("POG/MUO/demo/muon_Z.json.gz", "pog/MUO/2018_UL/muon_Z.json.gz"),
         ("POG/MUO/demo/muon_scalesmearing.json.gz", "pog/MUO/2022_Summer22EE/muon_scalesmearing.json.gz"),
         ("POG/LUM/demo/puWeights.json.gz", "pog/LUM/2018_UL/puWeights.json.gz"),
     ],
 )
-def test_correction_files_have_the_interface_of_the_real_ones(demo: Path, toy: str, real: str) -> None:
+def test_correction_files_have_the_interface_of_the_real_ones(demo: Path, real: Path, toy: str, published: str) -> None:
     made = correctionlib.CorrectionSet.from_file(str(demo / toy))
-    official = correctionlib.CorrectionSet.from_file(str(real_file(real)))
+    official = correctionlib.CorrectionSet.from_file(str(real / published))
     assert set(made) <= set(official)
     for name, correction in made.items():
         assert inputs_of(correction) == inputs_of(official[name])
@@ -248,193 +231,3 @@ def test_pileup_weights_conserve_the_number_of_events(demo: Path) -> None:
         weights = pileup.evaluate(values, variation)
         assert (weights * cms_distortions.pileup_profile("mc")).sum() == pytest.approx(1.0, abs=1e-6)
     assert pileup.evaluate(60.0, "up") > pileup.evaluate(60.0, "nominal") > pileup.evaluate(60.0, "down")
-
-
-def test_same_spec_gives_same_arrays_and_another_seed_does_not(small: Path, tmp_path: Path) -> None:
-    again = generate(ToySpec(sample="data", events=2000, files=2, basket_events=300), tmp_path / "again")
-    other = generate(ToySpec(sample="data", events=2000, files=2, basket_events=300, seed=2), tmp_path / "other")
-    for number, path in enumerate(again):
-        first, second, third = (
-            uproot.open(file)["Events"].arrays() for file in (path, small / "data" / path.name, other[number])
-        )
-        assert ak.array_equal(first, second, equal_nan=True)
-        assert not ak.array_equal(first.Muon_pt, third.Muon_pt)
-
-
-def test_narrow_files_hold_the_same_muons_as_standard_ones(small: Path, tmp_path: Path) -> None:
-    spec = ToySpec(sample="dy", events=2000, files=2, basket_events=300, content="narrow", compression="lz4")
-    narrow, standard = (uproot.open(path)["Events"] for path in (generate(spec, tmp_path)[0], small / "dy/dy_0.root"))
-    names = set(narrow.keys())
-    assert len(names) == 46
-    assert names <= set(standard.keys())
-    assert ak.array_equal(narrow.arrays(), standard.arrays(list(narrow.keys())))
-
-
-@pytest.mark.slow
-def test_wide_files_are_as_wide_as_real_ones(tmp_path: Path) -> None:
-    # Data have fewer branches than simulation.
-    (path,) = generate(ToySpec(sample="data", events=50, content="wide"), tmp_path)
-    tree = uproot.open(path)["Events"]
-    assert len(tree.branches) >= 1500
-    assert tree["HLT_Mu17_TrkIsoVVL_Ele12_CaloIdL_TrackIdL_IsoVL_DZ"].array().to_list() == [False] * 50
-    assert ak.all(ak.num(tree["Muon_ptErr"].array()) == tree["nMuon"].array())
-
-
-@pytest.mark.parametrize("sample", ["dy", "data"])
-def test_names_and_types_are_those_of_real_nanoaod(small: Path, sample: str) -> None:
-    tree = uproot.open(small / f"{sample}/{sample}_0.root")["Events"]
-    real = uproot.open(real_file("nanoaod/nano_dy.root"))["Events"]
-    # Branches of NanoAOD version 9 that the older real file lacks.
-    newer = {"Flag_BadPFMuonDzFilter"}
-    assert set(tree.keys()) - set(real.keys()) == newer
-    for name in set(tree.keys()) - newer:
-        counter = real[name].typename == "uint32_t" and name.startswith("n")
-        # uproot writes counters as int32, and has no other choice.
-        assert tree[name].typename == ("int32_t" if counter else real[name].typename), name
-        counted = tree[name].count_branch
-        assert (counted and counted.name) == (real[name].count_branch and real[name].count_branch.name)
-
-
-def test_data_have_no_generator_branches(small: Path) -> None:
-    file = uproot.open(small / "data/data_0.root")
-    assert not [name for name in file["Events"].keys() if "gen" in name.lower() or "Pileup" in name]  # noqa: SIM118
-    assert file["Runs"].keys() == ["run"]
-    blocks = file["LuminosityBlocks"].arrays()
-    events = file["Events"].arrays(["run", "luminosityBlock"])
-    listed = set(zip(blocks.run.to_list(), blocks.luminosityBlock.to_list(), strict=True))
-    assert listed == set(zip(events.run.to_list(), events.luminosityBlock.to_list(), strict=True))
-
-
-def test_runs_tree_sums_the_weights_and_events_are_unique(small: Path) -> None:
-    numbers = []
-    for number in (0, 1):
-        file = uproot.open(small / f"dy/dy_{number}.root")
-        weight = file["Events/genWeight"].array(library="np").astype(np.float64)
-        numbers.append(file["Events/event"].array(library="np"))
-        runs = file["Runs"].arrays(library="np")
-        assert runs["genEventCount"].tolist() == [len(weight)]
-        assert runs["genEventSumw"][0] == pytest.approx(weight.sum(), rel=1e-12)
-        assert runs["genEventSumw2"][0] == pytest.approx((weight**2).sum(), rel=1e-12)
-        assert np.mean(weight < 0) == pytest.approx(0.16, abs=0.04)
-        assert file["Events/Muon_pt"].num_baskets == 4
-    assert len(np.unique(np.concatenate(numbers))) == 2000
-
-
-def test_objects_are_ordered_and_muons_point_to_their_generator_particle(small: Path) -> None:
-    events = uproot.open(small / "dy/dy_0.root")["Events"].arrays()
-    for name in ("Muon", "Jet", "Electron"):
-        pt = events[f"{name}_pt"]
-        assert ak.all(pt[:, 1:] <= pt[:, :-1])
-    prompt = events.Muon_genPartIdx >= 0
-    origin = events.Muon_genPartIdx[prompt]
-    assert ak.all(events.GenPart_pdgId[origin] == events.Muon_pdgId[prompt])
-    assert ak.mean(abs(events.Muon_pt[prompt] / events.GenPart_pt[origin] - 1)) < 0.02
-    hard = events.GenPart_genPartIdxMother[origin]
-    mother = abs(events.GenPart_pdgId[hard])
-    assert ak.all(mother == ak.where(events.Muon_genPartFlav[prompt] == 15, 15, 23))
-
-
-def test_trigger_objects_agree_with_the_trigger_path(small: Path) -> None:
-    events = uproot.open(small / "data/data_0.root")["Events"].arrays()
-    leg = (events.TrigObj_id == 13) & (events.TrigObj_filterBits & 10 == 10)
-    assert ak.all(ak.any(leg, axis=1) == events.HLT_IsoMu24)
-    assert 0.05 < ak.mean(events.HLT_IsoMu24) < 0.5
-
-
-def test_z_peak_and_lepton_momenta_of_the_generator() -> None:
-    truth = cms_physics.generate_truth("dy", 50_000, np.random.default_rng(11))
-    boson = truth.pdg_id == 23
-    mass = truth.mass[boson]
-    counts, edges = np.histogram(mass, np.arange(86.2, 96.25, 0.5))
-    assert edges[np.argmax(counts)] <= 91.19 <= edges[np.argmax(counts) + 1]
-    # Half of a Breit-Wigner lies within its half width.
-    assert np.mean(abs(mass - 91.1876) < 2.4952 / 2) == pytest.approx(0.5 * 0.96, abs=0.02)
-    assert mass.min() > 50.0
-    pt_counts, pt_edges = np.histogram(truth.pt[boson], np.arange(0, 40, 1.0))
-    assert 3.0 < pt_edges[np.argmax(pt_counts)] < 7.0
-    leptons = momenta(truth, (truth.mother == 0) & ~boson)
-    np.testing.assert_allclose(invariant_mass(leptons.reshape(4, -1, 2).sum(axis=2)), mass, rtol=1e-6)
-
-
-def test_four_leptons_come_from_two_z_bosons() -> None:
-    truth = cms_physics.generate_truth("zz4l", 5_000, np.random.default_rng(12))
-    bosons = momenta(truth, truth.pdg_id == 23).reshape(4, -1, 2)
-    leptons = momenta(truth, truth.status == 1).reshape(4, -1, 4)
-    np.testing.assert_allclose(leptons.sum(axis=2), bosons.sum(axis=2), rtol=1e-6, atol=1e-6)
-    pairs = invariant_mass(leptons.reshape(4, -1, 2, 2).sum(axis=3))
-    np.testing.assert_allclose(pairs, truth.mass[truth.pdg_id == 23].reshape(-1, 2), rtol=1e-5)
-    total = invariant_mass(leptons.sum(axis=2))
-    assert np.all(total > pairs.sum(axis=1))
-    assert np.percentile(total, 1) > 175.0
-    kinds = (abs(truth.pdg_id[truth.status == 1]).reshape(-1, 4) == 13).sum(axis=1)
-    assert np.bincount(kinds, minlength=5)[[0, 2, 4]] / 5000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-
-
-def test_mixture_keeps_each_event_together() -> None:
-    which = np.random.default_rng(1).integers(0, 3, 3000)
-    truth = cms_physics.generate_mixture(("dy", "ttbar", "zz4l"), which, np.random.default_rng(13))
-    assert all(len(getattr(truth, field.name)) for field in fields(truth))
-    first = truth.pdg_id[np.flatnonzero(truth.index_in_event() == 0)]
-    np.testing.assert_array_equal(first == 6, which == 1)
-    hard = np.isin(truth.pdg_id, (23, 6, -6)) & (truth.mother < 0)
-    system = np.stack([np.bincount(truth.event[hard], p[hard]) for p in _transverse(truth)])
-    np.testing.assert_allclose(system, -truth.recoil, atol=1e-6)
-
-
-def _transverse(truth: cms_physics.Truth) -> tuple[np.ndarray, np.ndarray]:
-    return truth.pt * np.cos(truth.phi), truth.pt * np.sin(truth.phi)
-
-
-def momenta(truth: cms_physics.Truth, chosen: np.ndarray) -> np.ndarray:
-    """Four-momenta (E, px, py, pz) of the chosen particles, [4, particles]."""
-    px, py = (component[chosen] for component in _transverse(truth))
-    pz = truth.pt[chosen] * np.sinh(truth.eta[chosen])
-    return np.stack([np.sqrt(px**2 + py**2 + pz**2 + truth.mass[chosen] ** 2), px, py, pz])
-
-
-def invariant_mass(momentum: np.ndarray) -> np.ndarray:
-    return np.sqrt(momentum[0] ** 2 - (momentum[1:] ** 2).sum(axis=0))
-
-
-def test_marker_spares_complete_files_and_replaces_others(tmp_path: Path) -> None:
-    spec = ToySpec(sample="zz4l", events=100, files=2)
-    paths = generate(spec, tmp_path)
-    written = [path.stat().st_mtime_ns for path in paths]
-    assert [path.stat().st_mtime_ns for path in generate(spec, tmp_path)] == written
-    paths[0].unlink()
-    assert generate(spec, tmp_path) == paths
-    assert paths[0].exists()
-    (one,) = generate(spec.model_copy(update={"files": 1}), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.json", one.name]
-    assert uproot.open(one)["Events"].num_entries == 100
-
-
-def test_a_toy_without_events_is_an_empty_tree(tmp_path: Path) -> None:
-    (path,) = generate(ToySpec(sample="dy", events=0), tmp_path)
-    file = uproot.open(path)
-    assert file["Events"].num_entries == 0
-    assert "Muon_pt" in file["Events"]
-    assert file["Runs/genEventSumw"].array().to_list() == [0.0]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"sample": "dy"},
-        {"sample": "dy", "events": 10, "luminosity": 1.0},
-        {"sample": "data"},
-        {"sample": "data", "events": 10, "luminosity": 1.0},
-        {"sample": "dy", "events": -1},
-        {"sample": "dy", "events": 10, "event": 10},
-        {"sample": "wjets", "events": 10},
-    ],
-)
-def test_specifications_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        ToySpec(**values)
-
-
-def test_a_folder_that_cannot_be_written_is_a_user_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written"):
-        generate(ToySpec(sample="dy", events=1), tmp_path / "file" / "toy")

@@ -1,0 +1,67 @@
+"""What files say of themselves, remembered by the identity of the file, so that a second run opens none for it.
+
+A local file is known by its path, size and time of modification; a file on a server by its address, since published
+files do not change. Whoever reads the file later compares its uuid, so a wrong memory cannot go into a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..paths import cache_dir
+from .addresses import is_remote, local_path
+
+logger = logging.getLogger(__name__)
+
+#: Raised when the content of the answers changes, so that old ones are not read.
+FORMAT = 1
+
+
+def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer to ``question`` about the file at ``path``: from memory, or from ``ask()``, then remembered.
+
+    Args:
+        path: a local path or an address.
+        question: what is asked, such as ``describe Events``.
+        ask: opens the file; its answer is something that JSON can hold. What it raises is not remembered.
+    """
+    identity = _identity(path)
+    memory = cache_dir() / "metadata" / f"{hashlib.sha256(f'{path}|{question}'.encode()).hexdigest()}.json"
+    try:
+        record = json.loads(memory.read_text(encoding="utf-8"))
+        if record["identity"] == identity:
+            answer: dict[str, Any] = record["answer"]
+            return answer
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # nothing remembered, or nothing readable: the file is asked
+    answer = ask()
+    # A file that was written to while it was read is asked again next time.
+    if identity == _identity(path):
+        _write(memory, {"path": path, "question": question, "identity": identity, "answer": answer})
+    return answer
+
+
+def _identity(path: str) -> list[Any]:
+    if is_remote(path):
+        return [FORMAT, path]
+    try:
+        status = local_path(path).stat()
+    except OSError:
+        return [FORMAT, path, None]
+    return [FORMAT, path, status.st_size, status.st_mtime_ns]
+
+
+def _write(memory: Path, record: dict[str, Any]) -> None:
+    temporary = memory.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+        temporary.replace(memory)
+    except OSError as error:
+        logger.info("the metadata cache %s cannot be written: %s", memory.parent, error)

@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from .support.command_line import (
-    Command,
-    assert_refused,
-    run_words,
-    write_dataset,
-)
+from .support.command_line import Command, assert_refused, run_words, write_dataset
 
 
 @pytest.mark.parametrize(

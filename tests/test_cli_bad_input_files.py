@@ -11,12 +11,7 @@ import pytest
 import uproot
 from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
-from .support.command_line import (
-    Command,
-    assert_refused,
-    run_words,
-    write_dataset,
-)
+from .support.command_line import Command, assert_refused, run_words, write_dataset
 from .support.results import read_report
 
 

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .support.command_line import (
-    Command,
-    assert_refused,
-    run_words,
-    snapshot,
-    write_dataset,
-)
+from .support.command_line import Command, assert_refused, run_words, snapshot, write_dataset
 
 
 @pytest.mark.parametrize(

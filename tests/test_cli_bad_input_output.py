@@ -9,12 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .support.command_line import (
-    Command,
-    assert_refused,
-    run_words,
-    snapshot,
-)
+from .support.command_line import Command, assert_refused, run_words, snapshot
 from .support.results import read_report
 
 

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 from mucoffea.processors.cms_dimuon import Dimuon
 
-from .support.command_line import (
-    Command,
-    assert_refused,
-    run_words,
-    snapshot,
-    write_dataset,
-)
+from .support.command_line import Command, assert_refused, run_words, snapshot, write_dataset
 from .support.root_files import copy_events
 
 

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support.command_line import (
-    MAIN,
-    Ended,
-    assert_refused,
-    run_words,
-)
+from .support.command_line import MAIN, Ended, assert_refused, run_words
 
 
 def test_the_program_itself(three_files: list[Path], tmp_path: Path):

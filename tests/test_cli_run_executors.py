@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 from mucoffea import cli
 
-from .support.command_line import (
-    Command,
-    run_words,
-)
+from .support.command_line import Command, run_words
 from .support.results import assert_same_result
 
 pytestmark = pytest.mark.usefixtures("_wide_terminal")

@@ -12,9 +12,7 @@ import pytest
 import uproot
 from mucoffea import cli
 
-from .support.command_line import (
-    Command,
-)
+from .support.command_line import Command
 from .support.results import cut_flows
 
 pytestmark = pytest.mark.usefixtures("_wide_terminal")

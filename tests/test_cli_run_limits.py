@@ -9,11 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from mucoffea.outputs.bundle import read_bundle
 
-from .support.command_line import (
-    Command,
-    run_words,
-    write_demo_dataset,
-)
+from .support.command_line import Command, run_words, write_demo_dataset
 from .support.results import DEMO_LUMINOSITY, cut_flows, read_report, yields
 
 pytestmark = pytest.mark.usefixtures("_wide_terminal")

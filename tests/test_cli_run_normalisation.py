@@ -9,11 +9,7 @@ import pytest
 import uproot
 import yaml
 
-from .support.command_line import (
-    Command,
-    run_words,
-    write_demo_dataset,
-)
+from .support.command_line import Command, run_words, write_demo_dataset
 from .support.results import DEMO_LUMINOSITY, cut_flows, read_report, yields
 from .support.root_files import copy_events
 

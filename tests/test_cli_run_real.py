@@ -16,14 +16,10 @@ import uproot
 from coffea.lumi_tools import LumiMask
 from mucoffea.outputs.bundle import read_bundle
 
-from .support.command_line import (
-    Command,
-    run_words,
-)
+from .support.command_line import Command, run_words
 from .support.results import assert_same_histograms, cut_flows, read_report
 
 pytestmark = pytest.mark.usefixtures("_wide_terminal")
-
 
 MUON_MASS = 0.1056584
 
@@ -70,6 +66,26 @@ def test_real_data_and_simulation_without_an_era(command: Command, real: Path, t
     assert "not normalised: nano_dy: no cross section" in report["warnings"]
 
 
+def corrected_weights(path: Path, pog: Path) -> np.ndarray:
+    """Weights of the pairs selected by hand with the corrections of 2018, from correctionlib alone."""
+    pairs, events, _ = by_hand(path)
+    muon = correctionlib.CorrectionSet.from_file(str(pog / "MUO/2018_UL/muon_Z.json.gz"))
+    pileup = correctionlib.CorrectionSet.from_file(str(pog / "LUM/2018_UL/puWeights.json.gz"))
+    weight = ak.to_numpy(events.genWeight).astype(float)
+    weight *= pileup["Collisions18_UltraLegacy_goldenJSON"].evaluate(
+        ak.to_numpy(events.Pileup_nTrueInt).astype(float), "nominal"
+    )
+    for key, muons in (
+        ("NUM_TightID_DEN_TrackerMuons", (0, 1)),
+        ("NUM_TightRelIso_DEN_TightIDandIPCut", (0, 1)),
+        ("NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight", (0,)),
+    ):
+        for number in muons:
+            eta, pt = (ak.to_numpy(pairs[name][:, number]).astype(float) for name in ("eta", "pt"))
+            weight *= muon[key].evaluate(np.abs(eta), pt, "nominal")
+    return weight
+
+
 def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MUCOFFEA_CORRECTIONS", str(real / "pog"))
     data, simulation = real / "nanoaod/nano_dimuon.root", real / "nanoaod/nano_dy.root"
@@ -91,21 +107,7 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
     counters = report["datasets"][1]["counters"]
     assert set(counters["out_of_range"]) >= set(applied) - {"luminosity_mask"}
 
-    pairs, events, _ = by_hand(simulation)
-    muon = correctionlib.CorrectionSet.from_file(str(real / "pog/MUO/2018_UL/muon_Z.json.gz"))
-    pileup = correctionlib.CorrectionSet.from_file(str(real / "pog/LUM/2018_UL/puWeights.json.gz"))
-    weight = ak.to_numpy(events.genWeight).astype(float)
-    weight *= pileup["Collisions18_UltraLegacy_goldenJSON"].evaluate(
-        ak.to_numpy(events.Pileup_nTrueInt).astype(float), "nominal"
-    )
-    for key, muons in (
-        ("NUM_TightID_DEN_TrackerMuons", (0, 1)),
-        ("NUM_TightRelIso_DEN_TightIDandIPCut", (0, 1)),
-        ("NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight", (0,)),
-    ):
-        for number in muons:
-            eta, pt = (ak.to_numpy(pairs[name][:, number]).astype(float) for name in ("eta", "pt"))
-            weight *= muon[key].evaluate(np.abs(eta), pt, "nominal")
+    weight = corrected_weights(simulation, real / "pog")
     assert flow["corrections"]["n"] == len(weight) > 0
     assert flow["corrections"]["sumw"] == pytest.approx(weight.sum(), rel=1e-6)
     assert flow["corrections"]["sumw"] != pytest.approx(flow["mass_window"]["sumw"], rel=1e-3)

@@ -13,11 +13,7 @@ import yaml
 from mucoffea.cli import inputs
 from mucoffea.filesets.local import inspect
 
-from .support.command_line import (
-    Command,
-    run_words,
-    write_demo_dataset,
-)
+from .support.command_line import Command, run_words, write_demo_dataset
 
 pytestmark = pytest.mark.usefixtures("_wide_terminal")
 

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mucoffea.plotting.cut_flow import (
-    cut_flow_content,
-    cut_order,
-    n_minus_one_content,
-    plot_cut_flow,
-    plot_n_minus_one,
-)
+from mucoffea.plotting.cut_flow import cut_flow_content, cut_order, n_minus_one_content, plot_cut_flow, plot_n_minus_one
 
 from .support.figures import FLOW, NOTES, check_files, flow
 

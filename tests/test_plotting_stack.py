@@ -9,10 +9,7 @@ from pathlib import Path
 import hist
 import numpy as np
 import pytest
-from mucoffea.plotting.cut_flow import (
-    plot_cut_flow,
-    plot_n_minus_one,
-)
+from mucoffea.plotting.cut_flow import plot_cut_flow, plot_n_minus_one
 from mucoffea.plotting.notes import luminosity_line
 from mucoffea.plotting.stack import StackNotes, plot_stack, stack_content
 from mucoffea.plotting.style import PALETTE, process_colours, readable

@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 import uproot
 from mucoffea.errors import UserError
-from mucoffea.toys.cms_nanoaod import (
-    ToySpec,
-    generate,
-)
+from mucoffea.toys.cms_nanoaod import ToySpec, generate
 from pydantic import ValidationError
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 2000 events of every sample with the standard branches, in two files each."""
-    folder = tmp_path_factory.mktemp("small")
+    folder = tmp_path_factory.mktemp("samples")
     for sample in ("dy", "ttbar", "zz4l", "data"):
         generate(ToySpec(sample=sample, events=2000, files=2, basket_events=300), folder / sample)
     return folder

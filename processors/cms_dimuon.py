@@ -87,7 +87,7 @@ class Dimuon(base.Analysis):
         super().__init__(parameters, eras)
         for era in self.eras.values():
             paths = era.triggers.get("single_muon", ())
-            if "muon_trigger" in era.corrections and set(self.triggers(era)) - set(paths):
+            if "muon_trigger" in era.corrections and set(self.triggers(era)) != set(paths):
                 raise UserError(
                     f"The trigger scale factor of era {era.era} is that of {', '.join(paths) or 'no known path'}, "
                     f"not of {', '.join(self.triggers(era))}. Leave it out: "

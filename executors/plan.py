@@ -14,7 +14,7 @@ from ..errors import UserError
 from .keys import digest
 
 if TYPE_CHECKING:
-    from ..filesets.models import Fileset
+    from ..filesets.models import FileEntry, Fileset
 
 
 class WorkItem(BaseModel):
@@ -128,42 +128,46 @@ def build_plan(
     items: list[WorkItem] = []
     datasets: list[DatasetPlan] = []
     for fileset in filesets:
-        name = fileset.dataset.name
         ranges = [
             (file, start, stop)
             for file in fileset.files
             if file.entries is not None
             for start, stop in split(file.entries, chunksize, file.clusters)
         ][:max_chunks]
-        metadata = _metadata(fileset)
-        for file, start, stop in ranges:
-            items.append(
-                WorkItem(
-                    index=len(items),
-                    dataset=name,
-                    lfn=file.lfn,
-                    path=file.replicas[0],
-                    tree=file.tree,
-                    uuid=file.uuid or "",
-                    start=start,
-                    stop=stop,
-                    metadata=metadata,
-                    key=digest([run_key, name, file.lfn, file.uuid, file.tree, start, stop, metadata]),
-                )
-            )
-        available = (files_available or {}).get(name, len(fileset.files))
-        counts = [file.entries for file in fileset.files]
-        known = available == len(counts) and None not in counts
-        datasets.append(
-            DatasetPlan(
-                name=name,
-                files=len({file.lfn for file, _, _ in ranges}) if max_chunks else len(fileset.files),
-                events=sum(stop - start for _, start, stop in ranges),
-                files_available=available,
-                events_available=sum(count or 0 for count in counts) if known else None,
-            )
-        )
+        first = len(items)
+        items += [_item(first + place, fileset, *one, run_key) for place, one in enumerate(ranges)]
+        available = (files_available or {}).get(fileset.dataset.name, len(fileset.files))
+        used = len({file.lfn for file, _, _ in ranges}) if max_chunks else len(fileset.files)
+        datasets.append(_dataset_plan(fileset, used, available, sum(map(len, items[first:]))))
     return Plan(chunksize=chunksize, datasets=tuple(datasets), items=tuple(items))
+
+
+def _item(index: int, fileset: Fileset, file: FileEntry, start: int, stop: int, run_key: str) -> WorkItem:
+    name, metadata = fileset.dataset.name, _metadata(fileset)
+    return WorkItem(
+        index=index,
+        dataset=name,
+        lfn=file.lfn,
+        path=file.replicas[0],
+        tree=file.tree,
+        uuid=file.uuid or "",
+        start=start,
+        stop=stop,
+        metadata=metadata,
+        key=digest([run_key, name, file.lfn, file.uuid, file.tree, start, stop, metadata]),
+    )
+
+
+def _dataset_plan(fileset: Fileset, used: int, available: int, events: int) -> DatasetPlan:
+    counts = [file.entries for file in fileset.files]
+    known = available == len(counts) and None not in counts
+    return DatasetPlan(
+        name=fileset.dataset.name,
+        files=used,
+        events=events,
+        files_available=available,
+        events_available=sum(count or 0 for count in counts) if known else None,
+    )
 
 
 def _metadata(fileset: Fileset) -> dict[str, Any]:

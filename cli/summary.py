@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .arguments import RunArguments
 
 
+#: Datasets that a cut flow has room for beside each other; cutflow.csv has all.
+MOST_COLUMNS = 6
+
+
 def print_plan(console: Console, plan: Any, inputs: Any, setup: Any, options: RunArguments) -> None:
     """Show what will run: datasets, files, events, work items, and what is left out."""
     table = Table(title=f"{setup.name} on {options.executor}", title_justify="left")
@@ -41,6 +45,8 @@ def print_plan(console: Console, plan: Any, inputs: Any, setup: Any, options: Ru
 def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float) -> None:
     """Show yields, agreement, warnings, rate, and where the result is."""
     report = bundle.report
+    if 0 < len(bundle.cut_flows) <= MOST_COLUMNS:
+        console.print(_cut_flow(bundle))
     console.print(_yields(bundle))
     if any("uncorrected" in row for row in report.agreement):
         console.print(_agreement(bundle))
@@ -59,6 +65,17 @@ def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float
         highlight=False,
     )
     console.print(f"result: {folder}  ({report.status})", highlight=False, soft_wrap=True)
+
+
+def _cut_flow(bundle: Bundle) -> Table:
+    """Return the events that pass each cut and all before it; analyses of one run have the same cuts."""
+    table = Table(title="cut flow, events", title_justify="left")
+    table.add_column("cut")
+    for name in bundle.cut_flows:
+        table.add_column(name, justify="right", overflow="fold")
+    for cut in next(iter(bundle.cut_flows.values())):
+        table.add_row(cut, *(f"{flow[cut]['n']:,}" for flow in bundle.cut_flows.values()))
+    return table
 
 
 def _yields(bundle: Bundle) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,9 +99,11 @@ def test_an_interrupted_run_is_neither_lost_nor_mistaken(
     capsys.readouterr()
     assert main(words(toys, out)) == 1
     assert f"{done} of 60 work items done. Give --resume" in capsys.readouterr().err
-    # Other work: what is there is of no use to it.
-    assert main(words(toys, tmp_path / "out", "--set", "muon.min_pt=6", "--dry-run")) == 0
-    # A part without an entry in the journal, and a line that was cut short, are not trusted.
+    # Other work: what is there is of no use to it, and does not block it.
+    other = Path(shutil.copytree(out, tmp_path / "other"))
+    assert main(words(toys, other, "--set", "muon.min_pt=20")) == 0
+    assert (other / "cutflow.json").read_bytes() != undisturbed["cutflow.json"]
+    # A line of the journal that was cut short is passed over.
     with (out / "unfinished" / "journal.jsonl").open("a") as file:
         file.write('{"key": "abc')
     assert main(words(toys, out, "--resume")) == 0

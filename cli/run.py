@@ -120,10 +120,11 @@ def process(
     from .progress import progress_bar
 
     store = PartStore(folder / "parts")
+    store.mark()
     work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
     ledger = Ledger(plan, folder / JOURNAL)
     if options.resume:
-        done = ledger.take_over(lambda item: store.path(item).exists())
+        done = ledger.take_over(store.check)
         announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
@@ -165,8 +166,10 @@ def _merge(ledger: Ledger, folder: Path) -> Merged:
     store = PartStore(folder / "parts")
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(ledger.plan.items[outcome.index]))
-    return merger.finish()
+        item = ledger.plan.items[outcome.index]
+        merger.add(item, store.path(item))
+    done = {outcome.index for outcome in ledger.with_status("done")}
+    return merger.finish(missing=[item for item in ledger.plan.items if item.index not in done])
 
 
 def _check_unfinished(options: RunArguments, plan: Plan) -> None:
@@ -175,7 +178,7 @@ def _check_unfinished(options: RunArguments, plan: Plan) -> None:
     from ..outputs.parts import PartStore
 
     store = PartStore(options.output_dir / UNFINISHED / "parts")
-    done = sum(store.path(item).exists() for item in plan.items)
+    done = sum(store.has(item) for item in plan.items)
     if done and not options.resume and not options.overwrite:
         raise UserError(
             f"The output folder {options.output_dir} holds an interrupted run of the same work, {done} of "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
@@ -32,16 +34,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
-    from ..errors import UserError
+    from ..errors import Interrupted, UserError
 
+    _stop_like_ctrl_c()
     try:
         return _command(arguments[0])(arguments)
+    except Interrupted as stop:
+        sys.stderr.write(f"interrupted: {stop}\n")
+        return INTERRUPTED
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was finished is kept, and --resume goes on with it\n")
         return INTERRUPTED
+
+
+def _stop_like_ctrl_c() -> None:
+    """Let a batch system, a closed terminal or ``kill`` stop a run as Ctrl-C does: workers ended, work kept."""
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.default_int_handler)
 
 
 def _command(word: str):  # type: ignore[no-untyped-def]

@@ -34,11 +34,18 @@ class RunArguments:
     settings: tuple[str, ...]
     config: Path | None
     resume: bool
+    retry_failed: bool
+    keep_going: bool
     allow_partial: bool
     overwrite: bool
     dry_run: bool
     no_plots: bool
     command_line: tuple[str, ...]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to take over what an earlier run has done."""
+        return self.resume or self.retry_failed
 
 
 def parser() -> Parser:
@@ -78,6 +85,10 @@ def parser() -> Parser:
     out.add_argument("--output-dir", type=Path, default=Path("results"), metavar="DIR", help="(default ./results/)")
     out.add_argument("--overwrite", action="store_true", help="replace an earlier result in that folder")
     out.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
+    out.add_argument(
+        "--retry-failed", action="store_true", help="go on with an interrupted or incomplete run, and try what failed"
+    )
+    out.add_argument("--keep-going", action="store_true", help="go on with the other events after an analysis error")
     out.add_argument(
         "--allow-partial",
         action="store_true",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +48,10 @@ def run(options: RunArguments, console: Console) -> int:
     Raises:
         UserError: a mistake of the user; nothing that was there before has been changed.
     """
-    from ..executors.keys import run_key
-    from ..executors.plan import build_plan
     from ..executors.pools import check_executor
-    from ..outputs.folder import check_output, publish_output, start_output
+    from ..outputs.folder import check_output, clear_work, hold, publish_output, start_output
+    from ..outputs.parts import PartStore
+    from .earlier import check_result, check_unfinished
     from .summary import print_plan
 
     def announce(line: str) -> None:
@@ -57,28 +60,28 @@ def run(options: RunArguments, console: Console) -> int:
     started = time.perf_counter()
     check_executor(options.executor, options.workers)
     if not options.dry_run:
-        check_output(options.output_dir, overwrite=options.overwrite)
+        check_output(options.output_dir)
+        check_result(options)
     inputs, setup = prepare(options, announce)
-    plan = build_plan(
-        inputs.filesets,
-        chunksize=options.chunksize,
-        max_chunks=options.max_chunks,
-        files_available=inputs.files_available,
-        run_key=run_key(setup.processor, setup.settings()),
-    )
+    plan = make_plan(options, inputs, setup)
     print_plan(console, plan, inputs, setup, options)
     if options.dry_run:
         return COMPLETE
     if not plan.items:
         return _nothing_to_do(inputs)
-    _check_unfinished(options, plan)
-    work = start_output(options.output_dir, keep_parts=options.resume).absolute()
-    plan.write(work / "plan.json")
-    tic = time.perf_counter()
-    ledger = process(options, plan, setup, work, console, announce)
-    processing = time.perf_counter() - tic
-    bundle = finish(options, ledger, setup, inputs, work, processing)
-    publish_output(options.output_dir)
+    with hold(options.output_dir) as work, _full_disk_is_no_traceback(options.output_dir):
+        if check_result(options, plan):
+            announce(f"{options.output_dir} holds the complete result of this run already; nothing to do")
+            clear_work(work)
+            return COMPLETE
+        check_unfinished(options, plan, PartStore(work / "parts").has)
+        start_output(work, keep_parts=options.goes_on)
+        plan.write(work / "plan.json")
+        tic = time.perf_counter()
+        ledger = process(options, plan, setup, work.absolute(), console, announce)
+        processing = time.perf_counter() - tic
+        bundle = finish(options, ledger, setup, inputs, work, processing)
+        publish_output(options.output_dir, complete=bundle.report.status == "complete")
     return _show(options, bundle, console, announce, started)
 
 
@@ -104,6 +107,20 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
     return inputs, setup
 
 
+def make_plan(options: RunArguments, inputs: Inputs, setup: Setup) -> Plan:
+    """Return the plan of the run, with the content keys of its work items."""
+    from ..executors.keys import run_key
+    from ..executors.plan import build_plan
+
+    return build_plan(
+        inputs.filesets,
+        chunksize=options.chunksize,
+        max_chunks=options.max_chunks,
+        files_available=inputs.files_available,
+        run_key=run_key(setup.processor, setup.settings()),
+    )
+
+
 def process(
     options: RunArguments, plan: Plan, setup: Setup, folder: Path, console: Console, announce: Announce
 ) -> Ledger:
@@ -114,25 +131,37 @@ def process(
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
+    from ..executors.scheduler import Policy
     from ..executors.worker import Work
-    from ..outputs.folder import JOURNAL
+    from ..outputs.folder import LEDGER
     from ..outputs.parts import PartStore
     from .progress import progress_bar
 
     store = PartStore(folder / "parts")
     work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
-    ledger = Ledger(plan, folder / JOURNAL)
-    if options.resume:
-        done = ledger.take_over(lambda item: store.path(item).exists())
+    ledger = Ledger(plan, folder / LEDGER)
+    if options.goes_on:
+        done = ledger.take_over(store.has, retry_failed=options.retry_failed)
         announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
             open_pool(options.executor, options.workers, announce=announce) as pool,
             progress_bar(console, sum(map(len, ledger.open_items))) as advance,
         ):
-            run_plan(ledger, work, pool, workers=options.workers, on_outcome=advance)
+            avoided = run_plan(
+                ledger,
+                work,
+                pool,
+                workers=options.workers,
+                policy=Policy(keep_going=options.keep_going),
+                on_outcome=advance,
+                on_part=store.put,
+            )
+            for name in avoided:
+                announce(f"avoided after repeated failures: {name}")
     finally:
         ledger.write(folder / "ledger.json")
+        ledger.close()
     return ledger
 
 
@@ -169,18 +198,19 @@ def _merge(ledger: Ledger, folder: Path) -> Merged:
     return merger.finish()
 
 
-def _check_unfinished(options: RunArguments, plan: Plan) -> None:
-    """Refuse to throw away work of an interrupted run that this very run could go on with."""
-    from ..outputs.folder import UNFINISHED
-    from ..outputs.parts import PartStore
-
-    store = PartStore(options.output_dir / UNFINISHED / "parts")
-    done = sum(store.path(item).exists() for item in plan.items)
-    if done and not options.resume and not options.overwrite:
+@contextmanager
+def _full_disk_is_no_traceback(folder: Path) -> Iterator[None]:
+    """Turn a full disk, met in the ledger, the merge or the plots, into advice; the parts that are there stay."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
+        if not full:
+            raise
         raise UserError(
-            f"The output folder {options.output_dir} holds an interrupted run of the same work, {done} of "
-            f"{len(plan.items)} work items done. Give --resume to go on with it, or --overwrite to start anew."
-        )
+            f"The disk or the quota of the output folder {folder} is full. What was finished is kept: make room, "
+            f"then go on with --resume."
+        ) from error
 
 
 def _nothing_to_do(inputs: Inputs) -> int:

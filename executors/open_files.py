@@ -7,6 +7,7 @@ builds the form only for the branches that a zero-length trace of the processor 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import warnings
@@ -63,6 +64,13 @@ def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
     _open_files[key] = opened
     _freeze()
     return opened
+
+
+def drop_file(path: str) -> None:
+    """Close a file in which reading failed, so that the next attempt opens it, and its connection, anew."""
+    for key in [one for one in _open_files if one[0] == path]:
+        with contextlib.suppress(Exception):
+            _open_files.pop(key).directory.close()
 
 
 def close_files() -> None:

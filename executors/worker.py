@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -12,20 +14,39 @@ from typing import Any, Protocol
 
 from ..errors import UserError, closest
 from .ledger import Outcome
-from .open_files import OpenFile, branch_filter, forget_filter, identity, make_events, open_file, quiet_collector
+from .open_files import (
+    OpenFile,
+    branch_filter,
+    drop_file,
+    forget_filter,
+    identity,
+    make_events,
+    open_file,
+    quiet_collector,
+)
 from .plan import WorkItem
+from .replicas import server
 
 log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
 READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+#: Errors of local reads that pass: a file system on a network that hiccups. Anything else is in the bytes, and stays.
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENOTCONN, errno.EHOSTDOWN)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Store(Protocol):
     """Where results go; it travels to the workers with the work."""
 
+    def reachable(self) -> bool:
+        """Tell whether this process sees the folder of the results."""
+
     def write(self, item: WorkItem, result: dict[str, Any]) -> None:
         """Keep the result of one work item."""
+
+    def encode(self, item: WorkItem, result: dict[str, Any]) -> bytes:
+        """Return what :meth:`write` would write, to be sent to whoever can."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +71,33 @@ class Work:
                 opened = _open(item, self.timeout)
                 before = opened.directory.file.source.num_requested_bytes
                 result = self._process(item, opened, accessed)
-            self.store.write(item, result)
+        except Exception as error:
+            return _failed(item, error, opened)
+        try:
+            part = self._keep(item, result)
+        except OSError as error:
+            return _not_kept(item, error)
         except Exception as error:
             return _failed(item, error, opened)
         return Outcome(
             index=item.index,
             status="done",
+            path=item.path,
+            host=socket.gethostname(),
             events=len(item),
             seconds=time.perf_counter() - wall,
             cpu_seconds=time.process_time() - cpu,
             bytes_read=opened.directory.file.source.num_requested_bytes - before,
             branches=tuple(sorted({record.branch for record in accessed})),
+            part=part,
         )
+
+    def _keep(self, item: WorkItem, result: dict[str, Any]) -> bytes:
+        """Write the result, or return it where this process does not see the folder."""
+        if not self.store.reachable():
+            return self.store.encode(item, result)
+        self.store.write(item, result)
+        return b""
 
     def _process(self, item: WorkItem, opened: OpenFile, accessed: list[Any]) -> dict[str, Any]:
         schema = load_object(self.schema)
@@ -158,6 +194,7 @@ def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcom
     if isinstance(error, UserError):
         message = f"{error} (in {item})"
     elif reading:
+        drop_file(item.path)
         message = f"Could not read {item}: {type(error).__name__}: {summary}"
     else:
         hint = _missing_branch(summary, opened.branches if opened else frozenset())
@@ -165,10 +202,32 @@ def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcom
     return Outcome(
         index=item.index,
         status="failed",
+        path=item.path,
+        host=socket.gethostname(),
         cause="read" if reading else "code",
         message=message,
         traceback="".join(traceback.format_exception(error)),
+        transient=reading and is_transient(item.path, error),
     )
+
+
+def _not_kept(item: WorkItem, error: OSError) -> Outcome:
+    full = error.errno in DISK_FULL
+    reason = "the disk or the quota is full" if full else error.strerror or str(error)
+    return Outcome(
+        index=item.index,
+        status="failed",
+        host=socket.gethostname(),
+        cause="disk",
+        message=f"The result of {item} could not be written: {reason} ({error.filename or 'output folder'}).",
+    )
+
+
+def is_transient(path: str, error: BaseException) -> bool:
+    """Tell whether the same replica may be read at the next attempt: servers and network disks have bad moments."""
+    if server(path):
+        return True
+    return any(isinstance(link, OSError) and link.errno in PASSING for link in _chain(error))
 
 
 def _missing_branch(summary: str, branches: frozenset[str]) -> str:

@@ -19,7 +19,7 @@ from . import COMPLETE, INCOMPLETE, USER_ERROR
 from .arguments import RunArguments, parse
 
 if TYPE_CHECKING:
-    from ..executors.ledger import Ledger
+    from ..executors.ledger import Ledger, Outcome
     from ..executors.plan import Plan
     from ..outputs.bundle import Bundle
     from ..outputs.parts import Merged
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .inputs import Inputs
 
 Announce = Callable[[str], None]
+#: Failed work items that the terminal names.
+SHOWN = 5
 
 
 def word_command(arguments: Sequence[str]) -> int:
@@ -154,7 +156,7 @@ def process(
                 pool,
                 workers=options.workers,
                 policy=Policy(keep_going=options.keep_going),
-                on_outcome=advance,
+                on_outcome=_followed_by(advance, announce, options.keep_going),
                 on_part=store.put,
             )
             for name in avoided:
@@ -163,6 +165,24 @@ def process(
         ledger.write(folder / "ledger.json")
         ledger.close()
     return ledger
+
+
+def _followed_by(advance: Callable[[Outcome], None], announce: Announce, keep_going: bool) -> Callable[[Outcome], None]:
+    """Return what to do with each outcome: move the progress bar, and name the first failures; the ledger has all."""
+    failures = 0
+
+    def on_outcome(outcome: Outcome) -> None:
+        nonlocal failures
+        advance(outcome)
+        # One that stops the run is printed as its error.
+        if outcome.status == "failed" and (outcome.cause != "code" or keep_going):
+            failures += 1
+            if failures <= SHOWN:
+                announce(f"failed: {outcome.message}")
+            elif failures == SHOWN + 1:
+                announce("further failures are in ledger.json")
+
+    return on_outcome
 
 
 def finish(
@@ -230,4 +250,7 @@ def _show(options: RunArguments, bundle: Bundle, console: Console, announce: Ann
     if not options.no_plots:
         announce(f"plots: {len(draw_plots(bundle, options.output_dir / 'plots'))} figures, PNG and PDF")
     print_summary(console, bundle, options.output_dir, time.perf_counter() - started)
-    return COMPLETE if bundle.report.status == "complete" else INCOMPLETE
+    if bundle.report.status == "complete":
+        return COMPLETE
+    announce("incomplete: the same command with --retry-failed tries again what is missing, and that alone")
+    return INCOMPLETE

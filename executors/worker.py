@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
 READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+#: Modules that raise an error when a field is not there.
+ARRAY_MODULES = ("awkward", "coffea.", "vector")
 #: Errors of local reads that pass: a file system on a network that hiccups. Anything else is in the bytes, and stays.
 PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENOTCONN, errno.EHOSTDOWN)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -130,7 +132,7 @@ class Work:
         try:
             return run(only)
         except (AttributeError, KeyError, ValueError) as error:
-            if is_read_error(error) or isinstance(error, UserError):
+            if not _may_lack_a_branch(error, opened.branches - only):
                 raise
             # Code that looks at the data may need a branch that an empty array did not ask for.
             result = run(None)
@@ -186,6 +188,20 @@ def is_read_error(error: BaseException) -> bool:
             if frame.f_globals.get("__name__", "").startswith(READING_MODULES):
                 return True
     return False
+
+
+def _may_lack_a_branch(error: Exception, excluded: frozenset[str]) -> bool:
+    """Tell whether an error may come from a branch that the filter kept from the analysis.
+
+    Such an error is raised by a library that knows arrays, and where it names fields, one of them is ``excluded``.
+    """
+    if is_read_error(error) or isinstance(error, UserError):
+        return False
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    if not innermost.f_globals.get("__name__", "").startswith(ARRAY_MODULES):
+        return False
+    named = set(re.findall(r"'(\w+)'", str(error)))
+    return not named or bool(named & {part for branch in excluded for part in (branch, *branch.split("_", 1))})
 
 
 def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcome:

@@ -95,13 +95,13 @@ def session_members(leader: int) -> list[int]:
 
 
 def workers(client: int) -> list[int]:
-    """The worker processes of a client."""
+    """The worker processes of a client, without those that track its semaphores."""
     found = []
     for pid in session_members(client):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if pid != client and (b"spawn_main" in command or b"popen_loky" in command) and b"tracker" not in command:
+        if pid != client and b"resource_tracker" not in command:
             found.append(pid)
     return found

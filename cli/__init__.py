@@ -54,7 +54,8 @@ def _stop_like_ctrl_c() -> None:
     """Let a batch system, a closed terminal or ``kill`` stop a run as Ctrl-C does: workers ended, work kept."""
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, signal.default_int_handler)
+            if signal.getsignal(name) is signal.SIG_DFL:  # under nohup, a closed terminal is to be ignored
+                signal.signal(name, signal.default_int_handler)
 
 
 def _command(word: str):  # type: ignore[no-untyped-def]

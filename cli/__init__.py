@@ -61,7 +61,6 @@ def _command(word: str):  # type: ignore[no-untyped-def]
     else:
         from ..errors import UserError, closest
 
-        raise UserError(
-            f"There is no command '{word}'.{closest(word, ('run', 'check', 'list', 'plot', 'toy'))} See python main.py --help."
-        )
+        near = closest(word, ("run", "check", "list", "plot", "toy"))
+        raise UserError(f"There is no command '{word}'.{near} See python main.py --help.")
     return command

@@ -18,7 +18,6 @@ from .parsing import Parser
 if TYPE_CHECKING:
     from ..executors.plan import Plan
     from .analysis import Draft, Setup
-    from .check_datasets import Sample
     from .estimate import Probe, Row
     from .inputs import Inputs
 
@@ -65,6 +64,7 @@ def check(options: RunArguments) -> Checked:
     from .inputs import find_inputs
 
     findings = [*executor_findings(options), *output_findings(options)]
+    inputs, draft, checked = None, None, Checked(())
     with noted(findings, "datasets"):
         inputs = find_inputs(
             options.datasets,
@@ -74,7 +74,7 @@ def check(options: RunArguments) -> Checked:
             announce=lambda _: None,
             strict=False,
         )
-        draft = None
+    if inputs is not None:
         with noted(findings, "analysis"):
             draft = draft_setup(
                 options.processor,
@@ -84,16 +84,16 @@ def check(options: RunArguments) -> Checked:
                 folders=inputs.folders,
             )
         with noted(findings, "plan"):
-            return _with_estimate(options, inputs, draft, findings)
-    return Checked(tuple(findings))
+            checked = _with_estimate(options, inputs, draft, findings)
+    return checked._replace(findings=tuple(findings))
 
 
 def _with_estimate(options: RunArguments, inputs: Inputs, draft: Draft | None, findings: list[Finding]) -> Checked:
     """Return the findings on the input and the analysis, and what the run will take."""
     from ..executors.plan import build_plan
-    from .check_datasets import dataset_findings, sample_of, unreadable
+    from .check_datasets import unreadable
     from .check_surroundings import space_findings
-    from .estimate import histogram_bytes, row, space, wall_time
+    from .estimate import histogram_bytes, space, wall_time
     from .grid_proxy import proxy_findings
     from .preflight import grid_servers, problem_findings
 
@@ -101,6 +101,25 @@ def _with_estimate(options: RunArguments, inputs: Inputs, draft: Draft | None, f
     findings += unreadable(inputs)
     if draft is not None:
         findings += [*problem_findings(draft), *_corrections(draft)]
+    rows = _rows(options, inputs, draft, plan, findings)
+    seconds = wall_time(rows, options)
+    findings += proxy_findings(grid_servers(inputs), seconds=seconds)
+    memory = None
+    if draft is not None:
+        memory = sum(histogram_bytes(draft, inputs.filesets).values())
+        items = {one.dataset: one.items for one in rows}
+        findings += space_findings(options.output_dir, space(draft, inputs.filesets, items, rows))
+    remote = any("://" in file.replicas[0] for one in inputs.filesets for file in one.files)
+    return Checked(tuple(findings), rows, memory, seconds, remote)
+
+
+def _rows(
+    options: RunArguments, inputs: Inputs, draft: Draft | None, plan: Plan, findings: list[Finding]
+) -> tuple[Row, ...]:
+    """Return what each dataset will take; what is to be said of it is added to the findings."""
+    from .check_datasets import dataset_findings, sample_of
+    from .estimate import row
+
     setup = draft.finish() if draft is not None and not draft.problems else None
     rows = []
     for fileset in inputs.filesets:
@@ -110,16 +129,7 @@ def _with_estimate(options: RunArguments, inputs: Inputs, draft: Draft | None, f
         blocked = any(one.level == "error" and one.component != "cross section" for one in found)
         probe = None if blocked else _probe(fileset.dataset.name, setup, plan, findings)
         rows.append(row(fileset, plan, draft, sample, probe))
-    seconds = wall_time(rows, options)
-    hosts = grid_servers(inputs)
-    findings += proxy_findings(hosts, seconds=seconds)
-    memory = None
-    if draft is not None:
-        memory = sum(histogram_bytes(draft, inputs.filesets).values())
-        items = {one.dataset: one.items for one in rows}
-        findings += space_findings(options.output_dir, space(draft, inputs.filesets, items, rows))
-    remote = any("://" in file.replicas[0] for one in inputs.filesets for file in one.files)
-    return Checked(tuple(findings), tuple(rows), memory, seconds, remote)
+    return tuple(rows)
 
 
 def _probe(dataset: str, setup: Setup | None, plan: Plan, findings: list[Finding]) -> Probe | None:
@@ -180,7 +190,12 @@ def _group(dataset: str, findings: Sequence[Finding]) -> Table:
     table.add_column(overflow="fold")
     order = list(STYLES)
     for one in sorted(findings, key=lambda one: order.index(one.level)):
-        table.add_row(Text(one.level, STYLES[one.level]), Text(one.component), Text(one.message))
+        if one.level != "ok" or not dataset:
+            table.add_row(Text(one.level, STYLES[one.level]), Text(one.component), Text(one.message))
+    fine = [one for one in findings if one.level == "ok"]
+    if dataset and fine:  # there may be dozens of datasets
+        message = "; ".join(f"{one.component}: {one.message}" for one in fine)
+        table.add_row(Text("ok", STYLES["ok"]), Text("in order"), Text(message))
     return table
 
 
@@ -189,7 +204,7 @@ def _expected(checked: Checked) -> Table:
 
     table = Table(title="what will run", title_justify="left")
     table.add_column("dataset", overflow="fold")
-    for title in ("files", "work items", "events", "to read", "CPU time"):
+    for title in ("files", "work items", "events", "to read", "one worker"):
         table.add_column(title, justify="right")
     for one in checked.rows:
         table.add_row(

@@ -65,6 +65,8 @@ def unreadable(inputs: Inputs) -> Iterator[Finding]:
     for fileset in inputs.filesets:
         name = fileset.dataset.name
         bad = inputs.bad_files.get(name, {})
+        if fileset.files and not any(file.entries for file in fileset.files):
+            yield _finding("warning", name, "files", "there are no events in them")
         if not bad:
             yield _finding("ok", name, "files", f"{len(fileset.files)} can be read")
             continue

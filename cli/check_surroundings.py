@@ -28,16 +28,21 @@ class Space(NamedTuple):
 
 def executor_findings(options: RunArguments) -> list[Finding]:
     """Return what is to be said of the executor and its workers."""
-    findings: list[Finding] = []
-    with noted(findings, "executor"):
+    found: list[Finding] = []
+    with noted(found, "executor"):
         check_executor(options.executor, options.workers)
-        cores = core_count()
-        if options.executor in LOCAL and options.workers > cores:
-            message = f"--workers {options.workers} on {cores} cores: more workers than cores do not make it faster"
-            return [Finding(level="warning", component="executor", message=message)]
-        of = f", {options.workers} workers on {cores} cores" if options.executor in LOCAL else ""
-        return [Finding(level="ok", component="executor", message=f"{options.executor}{of}")]
-    return findings
+        found.append(_workers(options))
+    return found
+
+
+def _workers(options: RunArguments) -> Finding:
+    cores, name = core_count(), "executor"
+    if options.executor not in LOCAL:
+        return Finding(level="ok", component=name, message=options.executor)
+    if options.workers > cores:
+        message = f"--workers {options.workers} on {cores} cores: more workers than cores do not make it faster"
+        return Finding(level="warning", component=name, message=message)
+    return Finding(level="ok", component=name, message=f"{options.executor}, {options.workers} workers, {cores} cores")
 
 
 def core_count() -> int:
@@ -49,19 +54,23 @@ def core_count() -> int:
 
 def output_findings(options: RunArguments) -> list[Finding]:
     """Return what is to be said of the output folder, which is not changed."""
-    folder = options.output_dir
-    findings: list[Finding] = []
-    with noted(findings, "output folder"):
-        check_output(folder, overwrite=options.overwrite)
-        if (folder / UNFINISHED).exists() and not (options.resume or options.overwrite):
-            message = (
-                f"{folder} holds an interrupted run: --resume goes on with it where the work is the same, "
-                f"--overwrite starts anew."
-            )
-            return [Finding(level="warning", component="output folder", message=message)]
-        state = "its result will be replaced" if (folder / "report.json").exists() else "can be written"
-        return [Finding(level="ok", component="output folder", message=f"{folder} {state}")]
-    return findings
+    found: list[Finding] = []
+    with noted(found, "output folder"):
+        check_output(options.output_dir, overwrite=options.overwrite)
+        found.append(_state(options))
+    return found
+
+
+def _state(options: RunArguments) -> Finding:
+    folder, name = options.output_dir, "output folder"
+    if (folder / UNFINISHED).exists() and not (options.resume or options.overwrite):
+        message = (
+            f"{folder} holds an interrupted run: --resume goes on with it where the work is the same, --overwrite "
+            f"starts anew"
+        )
+        return Finding(level="warning", component=name, message=message)
+    state = "holds a result, which will be replaced" if (folder / "report.json").exists() else "can be written"
+    return Finding(level="ok", component=name, message=f"{folder} {state}")
 
 
 def space_findings(folder: Path, space: Space) -> Iterator[Finding]:

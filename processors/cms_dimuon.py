@@ -20,7 +20,7 @@ from ..histograms.specification import Histogram
 from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
 from ..selections.flat import FlatCollection
-from ..selections.muons import MuonSelection, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, good_muons
 from ..selections.muons import branches as muon_branches
 from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import LeadingPair, leading_pair
@@ -53,7 +53,6 @@ REGIONS = ("z", "opposite_sign", "same_sign")
 #: Tried where no era says which triggers were unprescaled; a path that a file lacks has not fired.
 TRIGGERS = ("HLT_IsoMu24", "HLT_IsoTkMu24", "HLT_IsoMu27", "HLT_IsoMu20", "HLT_IsoTkMu20")
 
-OTHER_MUONS = "Choose another working point (--set muon.isolation=…), or a file that has the branch."
 UNMATCHED = "Leave both out: --set trigger_match=false --set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
 
 

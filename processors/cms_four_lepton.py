@@ -17,7 +17,7 @@ from ..histograms.specification import Histogram
 from ..outputs.columns import table
 from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
-from ..selections.muons import MuonSelection, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, good_muons
 from ..selections.muons import branches as muon_branches
 from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import four_leptons
@@ -88,7 +88,7 @@ class FourLepton(base.Analysis):
         named = self.triggers(era) is not TRIGGERS
         found = (
             *cut_requirements(kind, era, paths=self.triggers(era), met_filters=chosen.met_filters, named=named),
-            Requirement(component="muon selection", branches=muon_branches(chosen.muon)),
+            Requirement(component="muon selection", branches=muon_branches(chosen.muon), advice=OTHER_MUONS),
             Requirement(component="four muons", branches=branches_of("Muon", PAIR_COLUMNS)),
             Requirement(component="columns", branches=branches_of("Muon", MUON_COLUMNS)),
         )

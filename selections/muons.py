@@ -34,6 +34,8 @@ _IDENTIFICATION_FIELD = {
     "soft": "softId",
     "high_pt": "highPtId",
 }
+#: What to do where a branch is missing.
+OTHER_MUONS = "Choose another working point (identification or isolation), or a file that has the branch."
 _GLOBAL_HIGH_PT = 2  # Muon_highPtId: 1 tracker high pt, 2 global high pt (which includes the former)
 
 
@@ -85,4 +87,4 @@ def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     return mask
 
 
-_field = partial(column, of="Muon", advice="Choose another working point, or a file that has the branch.")
+_field = partial(column, of="Muon", advice=OTHER_MUONS)

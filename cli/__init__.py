@@ -13,6 +13,7 @@ HELP = """\
 mucoffea: muon physics analyses as coffea processors.
 
   python main.py --datasets NAME…   run an analysis (python main.py run --help)
+  python main.py check …            look at everything that a run needs, and say what it will take
   python main.py list               show the datasets, eras and analyses that are known
   python main.py plot RESULT        draw the plots of a result folder again
   python main.py toy …              make toy NanoAOD files of any size, with known truth
@@ -63,6 +64,8 @@ def _command(word: str):  # type: ignore[no-untyped-def]
         from .run import command
     elif word == "run":
         from .run import word_command as command
+    elif word == "check":
+        from .check import command
     elif word == "list":
         from .listing import command
     elif word == "plot":
@@ -72,7 +75,6 @@ def _command(word: str):  # type: ignore[no-untyped-def]
     else:
         from ..errors import UserError, closest
 
-        raise UserError(
-            f"There is no command '{word}'.{closest(word, ('run', 'list', 'plot', 'toy'))} See python main.py --help."
-        )
+        near = closest(word, ("run", "check", "list", "plot", "toy"))
+        raise UserError(f"There is no command '{word}'.{near} See python main.py --help.")
     return command

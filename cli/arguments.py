@@ -99,14 +99,14 @@ def parser() -> Parser:
     return result
 
 
-def parse(arguments: Sequence[str]) -> RunArguments:
-    """Return the parsed arguments.
+def parse(arguments: Sequence[str], using: Parser | None = None) -> RunArguments:
+    """Return the parsed arguments of a run; ``using`` is the parser of a command with the same flags.
 
     Raises:
         UserError: a wrong flag.
         SystemExit: after ``--help``.
     """
-    found = vars(parser().parse_args(list(arguments)))
+    found = vars((using or parser()).parse_args(list(arguments)))
     found["datasets"] = tuple(found["datasets"])
     found["settings"] = tuple(found["settings"])
     return RunArguments(**found, command_line=("python", "main.py", *arguments))

@@ -48,6 +48,7 @@ def find_inputs(
     max_files: int | None,
     open_remote: bool,
     announce: Callable[[str], None],
+    strict: bool = True,
 ) -> Inputs:
     """Resolve, generate and inspect everything that ``--datasets`` names.
 
@@ -57,13 +58,14 @@ def find_inputs(
         max_files: most files of each dataset.
         open_remote: look into files on servers too; off for a dry run.
         announce: called with a line for the user.
+        strict: refuse a dataset YAML of simulation without cross section.
 
     Raises:
         UserError: unknown dataset or era, contradiction, missing local file.
     """
     if max_files is not None and max_files < 1:
         raise UserError(f"--max-files must be at least 1, not {max_files}.")
-    datasets = [_with_era(one, era) for one in resolve(requests, load_registry())]
+    datasets = [_with_era(one, era) for one in resolve(requests, load_registry(), strict=strict)]
     folders: list[Path] = []
     filesets = []
     for dataset in datasets:
@@ -137,7 +139,7 @@ def _inspect_all(
             bad[entry.lfn] = f"not tried: {server} did not deliver {PATIENCE} other files"
             return None
         try:
-            return inspect(entry)
+            return inspect(entry, branches=entry is fileset.files[0])
         except UnreachableFile as error:
             failures[server] = failures.get(server, 0) + 1
             bad[entry.lfn] = str(error)

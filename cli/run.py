@@ -89,8 +89,9 @@ def run(options: RunArguments, console: Console) -> int:
 
 def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
     """Return the inspected input and the processor."""
-    from .analysis import set_up
+    from .analysis import draft_setup
     from .inputs import find_inputs
+    from .preflight import at_start
 
     inputs = find_inputs(
         options.datasets,
@@ -99,14 +100,14 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
         open_remote=not options.dry_run,
         announce=announce,
     )
-    setup = set_up(
+    draft = draft_setup(
         options.processor,
         [one.dataset for one in inputs.filesets],
         config=options.config,
         settings=options.settings,
         folders=inputs.folders,
     )
-    return inputs, setup
+    return inputs, at_start(options, inputs, draft, announce)
 
 
 def make_plan(options: RunArguments, inputs: Inputs, setup: Setup) -> Plan:

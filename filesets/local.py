@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 
 from ..errors import UserError, closest
 from .addresses import expand, is_remote, local_path, logical_name, split_object
-from .metadata_cache import remembered
+from .branches import compressed_bytes
+from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def build_fileset(dataset: Dataset) -> Fileset:
     return Fileset(dataset=dataset, files=tuple(entries.values()))
 
 
-def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
+def inspect(entry: FileEntry, *, timeout: float = TIMEOUT, branches: bool = False) -> FileEntry:
     """Open a file once and return what it says of itself: entries, uuid, size and sums of generated events.
 
     Replicas are tried in their order; the one that answers comes first in the result. A tree without events is allowed
@@ -82,6 +83,7 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
     Args:
         entry: the file; what it already says of entries and uuid must agree with what is found.
         timeout: seconds for each replica on a server.
+        branches: if the file has to be opened, also remember what :func:`branch_sizes` returns.
 
     Raises:
         UserError: the local file is missing or may not be read.
@@ -91,7 +93,7 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
     unreachable: UnreachableFile | None = None
     for path in entry.replicas:
         try:
-            found = remembered(path, f"describe {entry.tree}", partial(_ask, path, entry.tree, timeout))
+            found = remembered(path, f"describe {entry.tree}", partial(_ask, path, entry.tree, timeout, branches))
         except UnreachableFile as error:
             unreachable = unreachable or error
             continue
@@ -105,8 +107,27 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
     raise unreachable
 
 
-def _ask(path: str, tree: str, timeout: float) -> dict[str, Any]:
-    return _guarded(path, timeout, partial(_describe, path=path, tree=tree))
+def _ask(path: str, tree: str, timeout: float, branches: bool) -> dict[str, Any]:
+    def look(file: Any) -> dict[str, Any]:
+        if branches:
+            remember(path, f"branches {tree}", compressed_bytes(_get_tree(file, path, tree)))
+        return _describe(file, path, tree)
+
+    return _guarded(path, timeout, look)
+
+
+def branch_sizes(entry: FileEntry, *, timeout: float = TIMEOUT) -> dict[str, int]:
+    """Return branch → compressed bytes in the file, from its first replica; no event is read.
+
+    Raises:
+        UserError, BadFile, UnreachableFile: as :func:`inspect`.
+    """
+    path = entry.replicas[0]
+
+    def ask() -> dict[str, int]:
+        return _guarded(path, timeout, lambda file: compressed_bytes(_get_tree(file, path, entry.tree)))
+
+    return remembered(path, f"branches {entry.tree}", ask)
 
 
 def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tuple[Kind, str]:

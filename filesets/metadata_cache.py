@@ -32,9 +32,8 @@ def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> d
         ask: opens the file; its answer is something that JSON can hold. What it raises is not remembered.
     """
     identity = _identity(path)
-    memory = cache_dir() / "metadata" / f"{hashlib.sha256(f'{path}|{question}'.encode()).hexdigest()}.json"
     try:
-        record = json.loads(memory.read_text(encoding="utf-8"))
+        record = json.loads(_memory(path, question).read_text(encoding="utf-8"))
         if record["identity"] == identity:
             answer: dict[str, Any] = record["answer"]
             return answer
@@ -43,8 +42,18 @@ def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> d
     answer = ask()
     # A file that was written to while it was read is asked again next time.
     if identity == _identity(path):
-        _write(memory, {"path": path, "question": question, "identity": identity, "answer": answer})
+        remember(path, question, answer)
     return answer
+
+
+def remember(path: str, question: str, answer: dict[str, Any]) -> None:
+    """Keep an answer that came as by-catch, of a file that is as it was when it was read."""
+    record = {"path": path, "question": question, "identity": _identity(path), "answer": answer}
+    _write(_memory(path, question), record)
+
+
+def _memory(path: str, question: str) -> Path:
+    return cache_dir() / "metadata" / f"{hashlib.sha256(f'{path}|{question}'.encode()).hexdigest()}.json"
 
 
 def _identity(path: str) -> list[Any]:

@@ -18,7 +18,10 @@ from .plan import WorkItem
 log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
-READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+READING_MODULES = (
+    *("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam"),
+    "awkward.operations.ak_from_buffers",  # branches that were read, but do not fit each other
+)
 
 
 class Store(Protocol):
@@ -108,6 +111,8 @@ def _open(item: WorkItem, timeout: float) -> OpenFile:
     found = str(opened.tree.file.uuid)
     if item.uuid and found != item.uuid:
         raise OSError(f"{item.path} has changed since the plan was made (uuid {found}, planned {item.uuid})")
+    if opened.tree.num_entries < item.stop:
+        raise OSError(f"{item.path} has {opened.tree.num_entries} entries now, the plan {item.stop} or more")
     return opened
 
 

@@ -33,6 +33,7 @@ class RunArguments:
     chunksize: int
     settings: tuple[str, ...]
     config: Path | None
+    verify: bool
     resume: bool
     retry_failed: bool
     keep_going: bool
@@ -71,6 +72,11 @@ def parser() -> Parser:
         help="a parameter of the analysis, such as muon.min_pt=25 (repeatable)",
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="YAML file of parameters; --set goes on top")
+    what.add_argument(
+        "--verify",
+        action="store_true",
+        help="read each file whole first and compare its checksum: the one of the fileset, or of an earlier --verify",
+    )
     where = result.add_argument_group("where and how much")
     where.add_argument("--executor", default="iterative", metavar="E", help=f"{EXECUTORS} (default iterative)")
     where.add_argument(

@@ -99,6 +99,7 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
         max_files=options.max_files,
         open_remote=not options.dry_run,
         announce=announce,
+        verify=options.verify,
     )
     draft = draft_setup(
         options.processor,

@@ -30,7 +30,10 @@ from .replicas import server
 log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
-READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+READING_MODULES = (
+    *("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam"),
+    "awkward.operations.ak_from_buffers",  # branches that were read, but do not fit each other
+)
 #: Modules that raise an error when a field is not there.
 ARRAY_MODULES = ("awkward", "coffea.", "vector")
 #: Errors of local reads that pass: a file system on a network that hiccups. Anything else is in the bytes, and stays.
@@ -146,6 +149,8 @@ def _open(item: WorkItem, timeout: float) -> OpenFile:
     found = str(opened.tree.file.uuid)
     if item.uuid and found != item.uuid:
         raise OSError(f"{item.path} has changed since the plan was made (uuid {found}, planned {item.uuid})")
+    if opened.tree.num_entries < item.stop:
+        raise OSError(f"{item.path} has {opened.tree.num_entries} entries now, the plan {item.stop} or more")
     return opened
 
 

@@ -13,7 +13,7 @@ from .addresses import anchored, expand, is_remote, local_path, logical_name, sp
 from .coffea_json import parse_filesets
 from .eras import find_era
 from .local import BadFile, Kind, sniff
-from .models import Dataset, Fileset
+from .models import Dataset, Fileset, KnownFile
 from .yaml_source import Document, read_document, validate
 
 DATASETS = Path(__file__).parents[1] / "datasets"
@@ -119,6 +119,7 @@ def rows(datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
 
 
 def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict: bool) -> Dataset:
+    value, known = _known_files(document, value, where)
     dataset = validate(Dataset, document, value, where)
     if strict and dataset.kind == "mc" and dataset.cross_section is None:
         document.fail(
@@ -135,9 +136,22 @@ def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict
     update: dict[str, Any] = {"origin": str(document.path)}
     if dataset.files is not None:
         update["files"] = tuple(anchored(one, folder) for one in dataset.files)
+        update["known_files"] = {anchored(one, folder): what for one, what in known.items()}
     if dataset.glob is not None:
         update["glob"] = anchored(dataset.glob, folder)
     return dataset.model_copy(update=update)
+
+
+def _known_files(document: Document, value: Any, where: tuple[int, ...]) -> tuple[Any, dict[str, KnownFile]]:
+    """Return a dataset with ``files`` as a list, and what it says of each of them where ``files`` is a mapping."""
+    files = value.get("files") if isinstance(value, dict) else None
+    if not isinstance(files, dict):
+        return value, {}
+    known = {
+        str(path): validate(KnownFile, document, {} if content is None else content, (*where, "files", str(path)))
+        for path, content in files.items()
+    }
+    return {**value, "files": list(known)}, known
 
 
 def _resolve_one(request: str, registry: Mapping[str, Dataset], strict: bool) -> list[Dataset]:

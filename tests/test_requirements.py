@@ -60,6 +60,9 @@ CASES = {
 class Nowhere:
     """A store that keeps nothing."""
 
+    def reachable(self) -> bool:
+        return True
+
     def write(self, item: Any, result: Any) -> None:
         pass
 

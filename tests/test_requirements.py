@@ -114,13 +114,9 @@ def test_declared_is_what_is_read(toys: Path, case: str):
     ("case", "branch"),
     [
         ("dimuon", "event"),
-        ("dimuon", "genWeight"),
-        ("dimuon", "Pileup_nTrueInt"),
         ("dimuon", "Muon_pfRelIso04_all"),
         ("dimuon", "TrigObj_filterBits"),
         ("dimuon", "HLT_IsoMu24"),
-        ("dimuon", "PV_npvs"),
-        ("four muons", "Muon_mass"),
         ("four muons", "Flag_goodVertices"),
     ],
 )

@@ -15,7 +15,9 @@ from .addresses import expand, is_remote, local_path, logical_name, split_object
 from .branches import compressed_bytes
 from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
-from .opening import TIMEOUT, BadFile, UnreachableFile, read_root
+from .opening import TIMEOUT, read_root
+from .opening import BadFile as BadFile
+from .opening import UnreachableFile as UnreachableFile
 from .soundness import check_tree
 
 logger = logging.getLogger(__name__)
@@ -84,8 +86,8 @@ def inspect(
         except UserError as error:
             failures[path] = error
             continue
-        for other, error in failures.items():
-            logger.warning("%s is read from %s instead of %s: %s", entry.lfn, path, other, error)
+        for other, reason in failures.items():
+            logger.warning("%s is read from %s instead of %s: %s", entry.lfn, path, other, reason)
         return found.model_copy(update={"replicas": _usable(entry, path, failures, verified=verify is not None)})
     raise _no_replica(entry, failures)
 

@@ -33,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
     from ..errors import UserError
+    from ..filesets.addresses import redacted
 
     try:
         return _command(arguments[0])(arguments)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {redacted(str(error))}\n")
         return USER_ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was finished is kept, and --resume goes on with it\n")

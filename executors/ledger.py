@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..filesets.addresses import Redacted
 from .plan import Plan, WorkItem
 
 
@@ -29,8 +30,8 @@ class Outcome(BaseModel):
     bytes_read: int = 0
     branches: tuple[str, ...] = ()
     cause: Literal["read", "code"] | None = None
-    message: str = ""
-    traceback: str = ""
+    message: Redacted = ""
+    traceback: Redacted = ""
 
 
 class Ledger:

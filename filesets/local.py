@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ..errors import UserError, closest
-from .addresses import expand, is_remote, local_path, logical_name, split_object
+from .addresses import expand, is_remote, local_path, logical_name, redacted, split_object
 from .metadata_cache import remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
 
@@ -35,7 +35,7 @@ class FileError(UserError):
         self.path = path
 
     def __str__(self) -> str:
-        return str(self.args[1])
+        return redacted(str(self.args[1]))
 
 
 class BadFile(FileError):
@@ -97,7 +97,7 @@ def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
             continue
         _check_same(entry, path, found)
         if found["entries"] == 0:
-            logger.warning("%s: the tree '%s' has no events", path, entry.tree)
+            logger.warning("%s: the tree '%s' has no events", redacted(path), entry.tree)
         others = tuple(one for one in entry.replicas if one != path)
         return FileEntry.model_validate({**entry.model_dump(), **found, "replicas": (path, *others)})
     if unreachable is None:  # a FileEntry has at least one replica

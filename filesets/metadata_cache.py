@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..paths import cache_dir
-from .addresses import is_remote, local_path
+from .addresses import is_remote, local_path, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> d
         question: what is asked, such as ``describe Events``.
         ask: opens the file; its answer is something that JSON can hold. What it raises is not remembered.
     """
+    path = without_secrets(path)  # a file stays the same when the token for it is renewed
     identity = _identity(path)
     memory = cache_dir() / "metadata" / f"{hashlib.sha256(f'{path}|{question}'.encode()).hexdigest()}.json"
     try:

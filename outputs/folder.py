@@ -25,6 +25,7 @@ PRODUCTS = (
     "cutflow.json",
     "ledger.json",
     "plan.json",
+    "provenance.json",
 )
 
 

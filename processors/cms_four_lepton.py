@@ -16,11 +16,11 @@ from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..outputs.columns import table
 from ..selections.cut_flow import cut_flow
-from ..selections.muons import MuonSelection, good_muons
+from ..selections.muons import MuonSelection, described, good_muons
 from ..selections.pairs import four_leptons
-from . import base
+from . import base, cms_events
 from .cms_events import event_cuts
-from .muon_weights import Counters, event_weights
+from .muon_weights import EFFECTS, GENERATOR, PER_MUON, Counters, event_weights
 
 HISTOGRAMS = (
     Histogram(name="mass_four_lepton", label=r"$m_{4\mu}$", unit="GeV", bins=60, start=70, stop=670),
@@ -75,6 +75,31 @@ class FourLepton(base.Analysis):
         last = ("two_pairs",) if self.parameters.two_pairs else ()
         return ("certified", "met_filters", "trigger", "four_muons", *last)
 
+    def recipe(self) -> base.Recipe:
+        """See :meth:`base.Analysis.recipe`."""
+        chosen = self.parameters
+        before = self.in_words(
+            lambda era: cms_events.described(era, triggers=self.triggers(era), met_filters=chosen.met_filters)
+        )
+        cuts = {
+            **before,
+            "four_muons": f"at least four muons with {described(chosen.muon)}; the four of highest pt are kept",
+            "two_pairs": "the four muons make two pairs of opposite charge",
+        }
+        applied = self.applied(("pileup", *PER_MUON))
+        return base.Recipe(
+            cuts={name: cuts[name] for name in self.cuts},
+            regions={"four_muons": dict.fromkeys(self.cuts, True)},
+            corrections={name: EFFECTS[name] for name in (GENERATOR, *applied)},
+            variations={"nominal": (GENERATOR, *applied)},
+        )
+
+    def triggers(self, era: base.EraInputs) -> tuple[str, ...]:
+        """Return the paths of which one must have fired."""
+        if self.parameters.triggers is not None:
+            return self.parameters.triggers
+        return (*era.triggers.get("double_muon", ()), *era.triggers.get("single_muon", ())) or TRIGGERS
+
     def process(self, events: Any) -> dict[str, dict[str, Any]]:
         """Return the result of one chunk of NanoEvents."""
         era = self.era_inputs(events)
@@ -128,11 +153,8 @@ class FourLepton(base.Analysis):
         self, events: Any, era: base.EraInputs, four: np.ndarray, has_pairs: np.ndarray, counters: Counters
     ) -> PackedSelection:
         """Return all cuts, ``[events]`` each."""
-        paths = self.parameters.triggers
-        if paths is None:
-            paths = (*era.triggers.get("double_muon", ()), *era.triggers.get("single_muon", ())) or TRIGGERS
         selection = PackedSelection()
-        cuts = event_cuts(events, era, counters, triggers=paths, met_filters=self.parameters.met_filters)
+        cuts = event_cuts(events, era, counters, triggers=self.triggers(era), met_filters=self.parameters.met_filters)
         for name, mask in cuts.items():
             selection.add(name, mask)
         selection.add("four_muons", four)

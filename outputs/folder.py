@@ -33,6 +33,7 @@ PRODUCTS = (
     "cutflow.json",
     "ledger.json",
     "plan.json",
+    "provenance.json",
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ..filesets.eras import find_era
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from .arguments import RunArguments
     from .inputs import Inputs
 
-PACKAGES = ("mucoffea", "coffea", "awkward", "uproot", "hist", "correctionlib", "numpy")
-
 
 def build_report(
     options: RunArguments,
@@ -31,13 +28,11 @@ def build_report(
     setup: Setup,
     inputs: Inputs,
     numbers: Mapping[str, Mapping[str, Any]],
-    processing: float,
 ) -> Report:
-    """Account for every dataset, normalise it, and say what was done how.
+    """Account for every dataset, normalise it, and say what the analysis did.
 
     Args:
         numbers: merged numbers of the datasets.
-        processing: wall time of the processing, s.
     """
     luminosities, notes = era_luminosities([one.dataset for one in inputs.filesets])
     datasets = tuple(
@@ -52,6 +47,7 @@ def build_report(
     unscaled = [f"not normalised: {one.name}: {one.not_normalised}" for one in datasets if one.not_normalised]
     eras = [name for name in dict.fromkeys(one.era for one in datasets) if name]
     processor = setup.processor
+    recipe = processor.recipe()
     return Report(
         processor=setup.name,
         status="complete" if all(one.complete for one in datasets) else "incomplete",
@@ -62,18 +58,21 @@ def build_report(
         luminosity=luminosities.get(eras[0]) if len(eras) == 1 else None,
         com_energy=find_era(eras[0]).com_energy if len(eras) == 1 else None,
         era=", ".join(eras) or None,
-        run=_how(options, ledger, processing),
+        cuts=recipe.cuts,
+        regions=recipe.regions,
+        effects=recipe.corrections,
+        variations=recipe.variations,
     )
 
 
 def _corrections(eras: Iterable[EraInputs]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each file that the processor applies, with its SHA-256."""
+    """Yield a row for each file that the processor applies, with its SHA-256; where it lies is provenance."""
     for era in eras:
         if era.luminosity_mask is not None:
             digest = hashlib.sha256(era.luminosity_mask.read_bytes()).hexdigest()
-            yield {"name": "luminosity_mask", "era": era.era, "path": str(era.luminosity_mask), "sha256": digest}
+            yield {"name": "luminosity_mask", "era": era.era, "file": era.luminosity_mask.name, "sha256": digest}
         for record in era.corrections.values():
-            yield record.model_dump(mode="json")
+            yield {**record.model_dump(mode="json", exclude={"path"}), "file": record.path.name}
 
 
 def era_luminosities(datasets: Sequence[Dataset]) -> tuple[dict[str, float], list[str]]:
@@ -122,23 +121,6 @@ def _sample(fileset: Fileset, inputs: Inputs, luminosities: Mapping[str, float])
         ),
         bad_files=inputs.bad_files.get(dataset.name, {}),
     )
-
-
-def _how(options: RunArguments, ledger: Ledger, processing: float) -> dict[str, Any]:
-    done = ledger.with_status("done")
-    return {
-        "command_line": list(options.command_line),
-        "executor": options.executor,
-        "workers": options.workers,
-        "chunksize": ledger.plan.chunksize,
-        "events": sum(outcome.events for outcome in done),
-        "processing_seconds": processing,
-        "cpu_seconds": sum(outcome.cpu_seconds for outcome in done),
-        "bytes_read": sum(outcome.bytes_read for outcome in done),
-        "branches_read": sorted({name for outcome in done for name in outcome.branches}),
-        "failures": [outcome.message for outcome in ledger.with_status("failed")],
-        "versions": {name: version(name) for name in PACKAGES},
-    }
 
 
 def with_agreement(bundle: Bundle) -> Bundle:

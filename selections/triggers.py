@@ -15,7 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
+from .branches import branches_of
 from .flat import flattened
+
+#: Columns of the trigger objects that matching reads.
+OBJECT_COLUMNS = ("eta", "phi", "id", "filterBits")
+
+
+def branches(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the branches of `paths`, which may be written with or without the prefix HLT_; one is enough."""
+    return branches_of("HLT", (path.removeprefix("HLT_") for path in paths))
+
+
+def object_branches() -> tuple[str, ...]:
+    """Return the branches of the trigger objects that `matched` reads."""
+    return branches_of("TrigObj", OBJECT_COLUMNS)
+
+
+#: Largest distance of a muon from its trigger object, as √(Δη² + Δφ²).
+MAX_DELTA_R = 0.1
 
 
 def present(hlt: Any, paths: Sequence[str]) -> tuple[str, ...]:
@@ -48,7 +66,7 @@ def fired(hlt: Any, paths: Sequence[str], n_events: int) -> npt.NDArray[np.bool_
 
 
 def matched(
-    muons: Any, trigger_objects: Any, *, max_delta_r: float = 0.1, filter_bits: int = 2, pdg_id: int = 13
+    muons: Any, trigger_objects: Any, *, max_delta_r: float = MAX_DELTA_R, filter_bits: int = 2, pdg_id: int = 13
 ) -> ak.Array:
     """Return the mask `[events, muons]` of the muons with a trigger object closer than `max_delta_r`.
 
@@ -74,7 +92,7 @@ def flat_matched(
     phi: npt.NDArray[Any],
     trigger_objects: Any,
     *,
-    max_delta_r: float = 0.1,
+    max_delta_r: float = MAX_DELTA_R,
     filter_bits: int = 2,
     pdg_id: int = 13,
 ) -> npt.NDArray[np.bool_]:

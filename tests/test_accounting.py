@@ -16,6 +16,7 @@ from mucoffea.outputs.accounting import AccountingError, check_tiling
 from mucoffea.outputs.part_format import DamagedPart, decode
 from mucoffea.outputs.parts import Merger, PartStore
 
+from .support.command_line import Command, assert_refused, run_words
 from .support.parts import Item, make_result
 
 
@@ -181,3 +182,27 @@ def test_a_range_lost_repeated_or_moved_is_found(files, data: st.DataObject):
         check_tiling([*ranges[:position], *changed, *ranges[position + 1 :]], entries)
     assert isinstance(raised.value, UserError)
     assert f"dataset '{one.dataset}', file " in str(raised.value)
+
+
+def test_a_resumed_run_does_damaged_parts_anew(
+    small: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    words = run_words(small, tmp_path / "out", "--chunksize", "100")
+    assert command(*run_words(small, tmp_path / "undisturbed", "--chunksize", "100")).code == 0
+    parts = tmp_path / "out" / "unfinished" / "parts"
+    add, damaged = Merger.add, []
+
+    def damage_the_third(self: Merger, item: Item, path: Path) -> None:
+        if item.index == 2:
+            path.write_bytes(path.read_bytes()[:-1])
+            damaged.append(path)
+        add(self, item, path)
+
+    monkeypatch.setattr(Merger, "add", damage_the_third)
+    assert_refused(command(*words), r"part .*\.zip .*entries 200–300\) cannot be used: it is damaged .* --resume")
+    monkeypatch.undo()
+    next(path for path in parts.glob("*.zip") if path not in damaged).unlink()
+    ended = command(*words, "--resume")
+    assert (ended.code, ended.out.count("resumed: 4 of 6 work items were done")) == (0, 1)
+    for name in ("histograms.root", "histograms.h5", "cutflow.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()

@@ -76,7 +76,7 @@ def find_inputs(
     limited = [one.model_copy(update={"files": one.files[:max_files]}) for one in filesets]
     check_unique_files(limited)
     failures: dict[str, int] = {}
-    inspected = [_inspect_all(one, open_remote, failures, announce) for one in limited]
+    inspected = [inspect_all(one, open_remote, failures, announce) for one in limited]
     return Inputs(
         filesets=tuple(fileset for fileset, _ in inspected),
         files_available=available,
@@ -120,7 +120,7 @@ def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset
     return dataset.model_copy(update={"toy": None, "files": tuple(str(path) for path in files)}), folder
 
 
-def _inspect_all(
+def inspect_all(
     fileset: Fileset, open_remote: bool, failures: dict[str, int], announce: Callable[[str], None]
 ) -> tuple[Fileset, dict[str, str]]:
     """Look into each file; return the fileset of those that can be read, and the others with the reason.

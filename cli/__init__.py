@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
@@ -11,6 +13,7 @@ HELP = """\
 mucoffea: muon physics analyses as coffea processors.
 
   python main.py --datasets NAME…   run an analysis (python main.py run --help)
+  python main.py check …            look at everything that a run needs, and say what it will take
   python main.py list               show the datasets, eras and analyses that are known
   python main.py plot RESULT        draw the plots of a result folder again
   python main.py toy …              make toy NanoAOD files of any size, with known truth
@@ -32,10 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
-    from ..errors import UserError
+    from ..errors import Interrupted, UserError
 
+    _stop_like_ctrl_c()
     try:
         return _command(arguments[0])(arguments)
+    except Interrupted as stop:
+        sys.stderr.write(f"interrupted: {stop}\n")
+        return INTERRUPTED
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
@@ -44,11 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _stop_like_ctrl_c() -> None:
+    """Let a batch system, a closed terminal or ``kill`` stop a run as Ctrl-C does: workers ended, work kept."""
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(name) is signal.SIG_DFL:  # under nohup, a closed terminal is to be ignored
+                signal.signal(name, signal.default_int_handler)
+
+
 def _command(word: str):  # type: ignore[no-untyped-def]
     if word.startswith("-"):
         from .run import command
     elif word == "run":
         from .run import word_command as command
+    elif word == "check":
+        from .check import command
     elif word == "list":
         from .listing import command
     elif word == "plot":
@@ -58,7 +75,6 @@ def _command(word: str):  # type: ignore[no-untyped-def]
     else:
         from ..errors import UserError, closest
 
-        raise UserError(
-            f"There is no command '{word}'.{closest(word, ('run', 'list', 'plot', 'toy'))} See python main.py --help."
-        )
+        near = closest(word, ("run", "check", "list", "plot", "toy"))
+        raise UserError(f"There is no command '{word}'.{near} See python main.py --help.")
     return command

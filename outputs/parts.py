@@ -57,6 +57,20 @@ class PartStore:
         """Return the path of the part of a work item, named by its content key (without one, by its place)."""
         return self.folder / f"{item.key[:32] or f'{item.index:06d}'}.zip"
 
+    def reachable(self) -> bool:
+        return True
+
+    def has(self, item: Item) -> bool:
+        return self.path(item).exists()
+
+    def encode(self, item: Item, result: Mapping[str, Mapping[str, Any]]) -> bytes:
+        buffer = io.BytesIO()
+        encode(result, buffer)
+        return buffer.getvalue()
+
+    def put(self, item: Item, data: bytes) -> None:
+        self.path(item).write_bytes(data)
+
     def write(self, item: Item, result: Mapping[str, Mapping[str, Any]]) -> None:
         """Write one part: complete under its final name, or not at all.
 

@@ -19,7 +19,7 @@ from mucoffea.errors import UserError
 from mucoffea.histograms import Histogram
 from mucoffea.histograms.filler import Filler
 from mucoffea.outputs.columns import ROW_GROUP, ColumnWriter, table, to_arrow
-from mucoffea.outputs.folder import check_output, file_name, publish_output, start_output
+from mucoffea.outputs.folder import check_output, file_name, hold, publish_output, start_output
 from mucoffea.outputs.normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
 from mucoffea.outputs.parts import Merger, PartStore, encode
 
@@ -174,23 +174,23 @@ def test_sumw_of_a_skim_is_that_of_its_parent():
 
 def finished(folder: Path, text: str) -> None:
     """Let a run that leaves ``text`` in each product finish in ``folder``."""
-    work = start_output(folder)
-    (work / "plots").mkdir()
-    for name in ("plan.json", "report.json", "plots/mass.png"):
-        (work / name).write_text(text)
-    publish_output(folder)
+    with hold(folder) as work:
+        start_output(work)
+        (work / "plots").mkdir()
+        for name in ("plan.json", "report.json", "plots/mass.png"):
+            (work / name).write_text(text)
+        publish_output(folder, complete=True)
 
 
-def test_a_result_is_never_overwritten_without_asking(tmp_path: Path):
+def test_a_result_is_replaced_as_a_whole_and_nothing_else(tmp_path: Path):
     folder = tmp_path / "out"
-    check_output(folder, overwrite=False)
+    check_output(folder)
     finished(folder, "first")
     (folder / "my_notes.txt").write_text("keep")
     (folder / "plots" / "old.png").write_text("first")
-    with pytest.raises(UserError, match="--overwrite"):
-        check_output(folder, overwrite=False)
-    check_output(folder, overwrite=True)
-    work = start_output(folder)
+    check_output(folder)
+    with hold(folder) as work:
+        start_output(work)
     # Until the new run has finished, the old result is there.
     assert (folder / "report.json").read_text() == "first"
     assert work.parent == folder
@@ -204,18 +204,36 @@ def test_a_result_is_never_overwritten_without_asking(tmp_path: Path):
     }
 
 
-def test_a_failed_run_does_not_block_the_next(tmp_path: Path):
-    start_output(tmp_path / "out")
-    check_output(tmp_path / "out", overwrite=False)
+def test_a_failed_run_does_not_block_the_next_but_one_at_work_does(tmp_path: Path):
+    with hold(tmp_path / "out") as work:
+        start_output(work)
+        with pytest.raises(UserError, match="Another run is at work"), hold(tmp_path / "out"):
+            pass
+    check_output(tmp_path / "out")
+    with hold(tmp_path / "out"):
+        pass
+
+
+def test_what_goes_on_keeps_parts_and_ledger_only(tmp_path: Path):
+    with hold(tmp_path / "out") as work:
+        start_output(work)
+        for name in ("ledger.sqlite", "ledger.sqlite-wal", "parts/a.zip", "histograms.h5"):
+            (work / name).touch()
+        start_output(work, keep_parts=True)
+        assert {path.name for path in work.iterdir()} == {"lock", "parts", "ledger.sqlite", "ledger.sqlite-wal"}
+        assert (work / "parts/a.zip").exists()
+        start_output(work)
+        assert {path.name for path in work.iterdir()} == {"lock", "parts"}
+        assert not list((work / "parts").iterdir())
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("text")
     with pytest.raises(UserError, match="holds no mucoffea result"):
-        check_output(tmp_path, overwrite=True)
+        check_output(tmp_path)
     for folder in (tmp_path / "thesis.tex", tmp_path / "thesis.tex" / "below"):
         with pytest.raises(UserError, match="is a file"):
-            check_output(folder, overwrite=True)
+            check_output(folder)
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

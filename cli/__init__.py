@@ -36,15 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
     from ..errors import Interrupted, UserError
+    from ..filesets.addresses import redacted
 
     _stop_like_ctrl_c()
     try:
         return _command(arguments[0])(arguments)
     except Interrupted as stop:
-        sys.stderr.write(f"interrupted: {stop}\n")
+        sys.stderr.write(f"interrupted: {redacted(str(stop))}\n")
         return INTERRUPTED
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {redacted(str(error))}\n")
         return USER_ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was finished is kept, and --resume goes on with it\n")

@@ -179,7 +179,8 @@ def show(console: Console, checked: Checked, options: RunArguments) -> None:
     counts = {level: sum(one.level == level for one in checked.findings) for level in STYLES}
     words = shlex.join(options.command_line)
     end = "mend the errors first" if counts["error"] else f"run it with: {words}"
-    console.print(f"{counts['error']} errors, {counts['warning']} warnings; {end}", markup=False, highlight=False)
+    found = ", ".join(f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in ("error", "warning"))
+    console.print(f"{found}; {end}", markup=False, highlight=False)
 
 
 def _group(dataset: str, findings: Sequence[Finding]) -> Table:

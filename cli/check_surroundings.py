@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..executors.pools import check_executor
 from ..outputs.folder import UNFINISHED, check_output
+from .earlier import check_result
 from .findings import Finding, noted
 
 if TYPE_CHECKING:
@@ -56,14 +57,15 @@ def output_findings(options: RunArguments) -> list[Finding]:
     """Return what is to be said of the output folder, which is not changed."""
     found: list[Finding] = []
     with noted(found, "output folder"):
-        check_output(options.output_dir, overwrite=options.overwrite)
+        check_output(options.output_dir)
+        check_result(options)
         found.append(_state(options))
     return found
 
 
 def _state(options: RunArguments) -> Finding:
     folder, name = options.output_dir, "output folder"
-    if (folder / UNFINISHED).exists() and not (options.resume or options.overwrite):
+    if (folder / UNFINISHED).exists() and not (options.goes_on or options.overwrite):
         message = (
             f"{folder} holds an interrupted run: --resume goes on with it where the work is the same, --overwrite "
             f"starts anew"

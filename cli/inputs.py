@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..filesets.addresses import server
 from ..filesets.checksums import Verification
 from ..filesets.eras import find_era
 from ..filesets.local import BadFile, UnreachableFile, build_fileset, inspect
@@ -147,23 +148,23 @@ def _inspect_all(
     bad: dict[str, str] = {}
 
     def look(entry: FileEntry) -> FileEntry | None:
-        server = _server(entry.replicas[0])
-        if server and not open_remote:
+        host = server(entry.replicas[0])
+        if host and not open_remote:
             return entry
-        if failures.get(server, 0) >= PATIENCE:
-            bad[entry.lfn] = f"not tried: {server} did not deliver {PATIENCE} other files"
+        if failures.get(host, 0) >= PATIENCE:
+            bad[entry.lfn] = f"not tried: {host} did not deliver {PATIENCE} other files"
             return None
         try:
             return inspect(entry, branches=entry is fileset.files[0], verify=verification)
         except UnreachableFile as error:
-            failures[server] = failures.get(server, 0) + 1
+            failures[host] = failures.get(host, 0) + 1
             bad[entry.lfn] = str(error)
         except BadFile as error:
             bad[entry.lfn] = str(error)
         return None
 
     # Local files one after the other, since parsing holds the interpreter; servers and checksums do not.
-    parallel = verification is not None or any(_server(entry.replicas[0]) for entry in fileset.files)
+    parallel = verification is not None or any(server(entry.replicas[0]) for entry in fileset.files)
     with ThreadPoolExecutor(INSPECTORS if parallel else 1) as pool:
         found = [entry for entry in pool.map(look, fileset.files) if entry is not None]
     for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:SHOWN]:
@@ -175,7 +176,3 @@ def _declared_events(fileset: Fileset, bad: Mapping[str, str]) -> int | None:
     """Return the events that the fileset declares for the files in ``bad``; None where one has no number."""
     counts = [file.entries for file in fileset.files if file.lfn in bad]
     return None if None in counts else sum(count or 0 for count in counts)
-
-
-def _server(path: str) -> str:
-    return path.split("://", 1)[1].split("/", 1)[0] if "://" in path else ""

@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ..errors import UserError
+from ..filesets.addresses import redacted
 from . import COMPLETE, INCOMPLETE, USER_ERROR
 from .arguments import RunArguments, parse
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ..executors.plan import Plan
     from ..outputs.bundle import Bundle
     from ..outputs.parts import Merged
+    from ..outputs.provenance import Provenance
     from .analysis import Setup
     from .inputs import Inputs
 
@@ -41,8 +44,13 @@ def command(arguments: Sequence[str]) -> int:
     return run(parse(arguments), Console())
 
 
-def run(options: RunArguments, console: Console) -> int:
+def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] | None = None) -> int:
     """Do the main job.
+
+    Args:
+        options: what the user asked for.
+        console: to print on.
+        prepared: the inspected input and the processor; by default what ``options`` name.
 
     Returns:
         0 if everything that was asked for was processed, 2 if something is missing (the report names it).
@@ -50,22 +58,25 @@ def run(options: RunArguments, console: Console) -> int:
     Raises:
         UserError: a mistake of the user; nothing that was there before has been changed.
     """
+    from ..executors.keys import run_key
     from ..executors.pools import check_executor
     from ..outputs.folder import check_output, clear_work, hold, publish_output, start_output
     from ..outputs.parts import PartStore
+    from . import provenance
     from .earlier import check_result, check_unfinished
     from .summary import print_plan
 
     def announce(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(redacted(line), markup=False, highlight=False, soft_wrap=True)
 
-    started = time.perf_counter()
+    started = datetime.now(UTC)
     check_executor(options.executor, options.workers)
     if not options.dry_run:
         check_output(options.output_dir)
         check_result(options)
-    inputs, setup = prepare(options, announce)
-    plan = make_plan(options, inputs, setup)
+    inputs, setup = prepared or prepare(options, announce)
+    key = run_key(setup.processor, setup.settings())
+    plan = make_plan(options, inputs, key)
     print_plan(console, plan, inputs, setup, options)
     if options.dry_run:
         return COMPLETE
@@ -79,12 +90,16 @@ def run(options: RunArguments, console: Console) -> int:
         check_unfinished(options, plan, PartStore(work / "parts").has)
         start_output(work, keep_parts=options.goes_on)
         plan.write(work / "plan.json")
+        begun = provenance.begin(options, inputs, setup, plan, run_key=key, started=started)
+        begun.write(work)
         tic = time.perf_counter()
         ledger = process(options, plan, setup, work.absolute(), console, announce)
         processing = time.perf_counter() - tic
-        bundle = finish(options, ledger, setup, inputs, work, processing)
+        bundle = finish(options, ledger, setup, inputs, work)
+        ended = provenance.complete(begun, ledger, processing)
+        ended.write(work)
         publish_output(options.output_dir, complete=bundle.report.status == "complete")
-    return _show(options, bundle, console, announce, started)
+    return _show(options, bundle, ended, console, announce)
 
 
 def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
@@ -112,9 +127,8 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
     return inputs, at_start(options, inputs, draft, announce)
 
 
-def make_plan(options: RunArguments, inputs: Inputs, setup: Setup) -> Plan:
-    """Return the plan of the run, with the content keys of its work items."""
-    from ..executors.keys import run_key
+def make_plan(options: RunArguments, inputs: Inputs, key: str) -> Plan:
+    """Return the plan of the run; ``key`` is what the content keys of its work items share."""
     from ..executors.plan import build_plan
 
     return build_plan(
@@ -122,7 +136,7 @@ def make_plan(options: RunArguments, inputs: Inputs, setup: Setup) -> Plan:
         chunksize=options.chunksize,
         max_chunks=options.max_chunks,
         files_available=inputs.files_available,
-        run_key=run_key(setup.processor, setup.settings()),
+        run_key=key,
     )
 
 
@@ -194,7 +208,6 @@ def finish(
     setup: Setup,
     inputs: Inputs,
     folder: Path,
-    processing: float,
 ) -> Bundle:
     """Merge the parts in plan order, normalise, and write the result into ``folder``."""
     from ..outputs.bundle import Bundle, combine, write_bundle
@@ -207,7 +220,7 @@ def finish(
     accounts = make_accounts(ledger, setup, inputs, merged.numbers, allow_partial=options.allow_partial)
     write_sections(accounts.sections, folder / SECTIONS)
     bundle = Bundle(
-        report=build_report(options, ledger, setup, merged.numbers, accounts, processing),
+        report=build_report(options, setup, merged.numbers, accounts),
         histograms=combine(merged.histograms),
         cut_flows={name: numbers["cutflow"] for name, numbers in merged.numbers.items()},
     )
@@ -251,13 +264,13 @@ def _nothing_to_do(inputs: Inputs) -> int:
     return INCOMPLETE if inputs.unreachable else USER_ERROR
 
 
-def _show(options: RunArguments, bundle: Bundle, console: Console, announce: Announce, started: float) -> int:
+def _show(options: RunArguments, bundle: Bundle, provenance: Provenance, console: Console, announce: Announce) -> int:
     from .plot import draw_plots
     from .summary import print_summary
 
     if not options.no_plots:
         announce(f"plots: {len(draw_plots(bundle, options.output_dir / 'plots'))} figures, PNG and PDF")
-    print_summary(console, bundle, options.output_dir, time.perf_counter() - started)
+    print_summary(console, bundle, provenance, options.output_dir)
     if bundle.report.status == "complete":
         return COMPLETE
     announce("incomplete: the same command with --retry-failed tries again what is missing, and that alone")

@@ -10,6 +10,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..outputs.bundle import Bundle
+    from ..outputs.provenance import Provenance
     from .arguments import RunArguments
 
 
@@ -42,7 +43,7 @@ def print_plan(console: Console, plan: Any, inputs: Any, setup: Any, options: Ru
         console.print(f"[yellow]note:[/] {line}", highlight=False)
 
 
-def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float) -> None:
+def print_summary(console: Console, bundle: Bundle, provenance: Provenance, folder: Path) -> None:
     """Show yields, agreement, warnings, rate, and where the result is."""
     report = bundle.report
     if 0 < len(bundle.cut_flows) <= MOST_COLUMNS:
@@ -57,11 +58,11 @@ def print_summary(console: Console, bundle: Bundle, folder: Path, seconds: float
             found = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
             if found:
                 console.print(f"note: {dataset.name}: {kind.replace('_', ' ')}: {found}", highlight=False)
-    run = report.run
-    rate = run["events"] / run["processing_seconds"] / 1000
+    effort = provenance.effort
+    rate = effort.events / effort.processing_seconds / 1000
     console.print(
-        f"{run['events']:,} events in {run['processing_seconds']:.1f} s ({rate:.0f} kevents/s, "
-        f"{run['cpu_seconds']:.1f} CPU-s, {run['bytes_read'] / 1e6:.0f} MB read); {seconds:.1f} s in all",
+        f"{effort.events:,} events in {effort.processing_seconds:.1f} s ({rate:.0f} kevents/s, "
+        f"{effort.cpu_seconds:.1f} CPU-s, {effort.bytes_read / 1e6:.0f} MB read); {effort.wall_seconds:.1f} s in all",
         highlight=False,
     )
     console.print(f"result: {folder}  ({report.status})", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..filesets.addresses import Redacted
 from .plan import Plan, WorkItem
 
 Cause = Literal["read", "code", "worker", "disk"]
@@ -43,7 +44,7 @@ class Outcome(BaseModel):
     status: Literal["done", "failed"]
     attempts: int = 1
     #: The replica that was read.
-    path: str = ""
+    path: Redacted = ""
     host: str = ""
     events: int = 0
     seconds: float = 0.0
@@ -51,8 +52,8 @@ class Outcome(BaseModel):
     bytes_read: int = 0
     branches: tuple[str, ...] = ()
     cause: Cause | None = None
-    message: str = ""
-    traceback: str = ""
+    message: Redacted = ""
+    traceback: Redacted = ""
     transient: bool = Field(default=False, exclude=True)
     part: bytes = Field(default=b"", exclude=True, repr=False)
 

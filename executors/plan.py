@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import UserError
+from ..filesets.addresses import redacted
 from .keys import digest
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Plan(BaseModel):
         return sum(len(item) for item in self.items)
 
     def write(self, path: Path) -> None:
-        """Write the plan as JSON."""
-        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        """Write the plan as JSON; addresses in it are without secrets."""
+        path.write_text(redacted(self.model_dump_json(indent=1)) + "\n", encoding="utf-8")
 
 
 def split(entries: int, chunksize: int, clusters: Sequence[int] = ()) -> list[tuple[int, int]]:

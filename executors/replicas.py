@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ..filesets.addresses import server
 from .plan import WorkItem
 
 #: A server that failed so often in a row, whatever the file, is avoided for the rest of the run.
 PATIENCE = 4
-
-
-def server(path: str) -> str:
-    """Return the host (and port) of an address, or nothing for a local path."""
-    return path.split("://", 1)[1].split("/", 1)[0].rpartition("@")[2] if "://" in path else ""
 
 
 class Servers:

@@ -46,6 +46,8 @@ class Task:
     item: WorkItem
     #: Replicas read in vain, one for each attempt.
     tried: list[str] = field(default_factory=list)
+    #: The replica that it is read from now.
+    replica: str = ""
     #: Workers that died of it.
     deaths: int = 0
 
@@ -117,6 +119,7 @@ class Scheduler:
             if replica is None:
                 yield task.item, self._refused(task)
                 continue
+            task.replica = replica
             try:
                 future = self._pool.submit(self._work, task.item.reading(replica))
             except WorkerLost:
@@ -148,14 +151,14 @@ class Scheduler:
             return
         task = self._running.pop(future)
         if outcome.cause == "read":
-            task.tried.append(outcome.path)
-            self.servers.failed(outcome.path)
+            task.tried.append(task.replica)
+            self.servers.failed(task.replica)
             if self._may_read_again(task, outcome):
                 self._on_retry(outcome.model_copy(update={"attempts": len(task.tried)}))
                 self._pause(task, self._policy.pause * 2 ** (len(task.tried) - 1))
                 return
         elif outcome.status == "done":
-            self.servers.answered(outcome.path)
+            self.servers.answered(task.replica)
         attempts = len(task.tried) + task.deaths + (outcome.cause != "read")
         yield task.item, outcome.model_copy(update={"attempts": attempts})
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import UserError, closest
+from ..filesets.addresses import server
 from .ledger import Outcome
 from .open_files import (
     OpenFile,
@@ -25,7 +26,6 @@ from .open_files import (
     quiet_collector,
 )
 from .plan import WorkItem
-from .replicas import server
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ..errors import UserError, closest
-from .addresses import expand, is_remote, local_path, logical_name, split_object
+from .addresses import expand, is_remote, local_path, logical_name, redacted, split_object
 from .branches import compressed_bytes
 from .luminosity_blocks import recorded_sections
 from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
-from .opening import TIMEOUT, BadFile, UnreachableFile, read_root
+from .opening import TIMEOUT, read_root
+from .opening import BadFile as BadFile
+from .opening import UnreachableFile as UnreachableFile
 from .soundness import check_tree
 
 logger = logging.getLogger(__name__)
@@ -85,8 +87,8 @@ def inspect(
         except UserError as error:
             failures[path] = error
             continue
-        for other, error in failures.items():
-            logger.warning("%s is read from %s instead of %s: %s", entry.lfn, path, other, error)
+        for other, reason in failures.items():
+            logger.warning("%s is read from %s instead of %s: %s", entry.lfn, redacted(path), redacted(other), reason)
         return found.model_copy(update={"replicas": _usable(entry, path, failures, verified=verify is not None)})
     raise _no_replica(entry, failures)
 
@@ -131,7 +133,7 @@ def _examine(entry: FileEntry, path: str, timeout: float, branches: bool) -> Fil
     found = remembered(path, f"describe {entry.tree}", partial(read_root, path, timeout, look))
     _check_same(entry, path, found)
     if found["entries"] == 0:
-        logger.warning("%s: the tree '%s' has no events", path, entry.tree)
+        logger.warning("%s: the tree '%s' has no events", redacted(path), entry.tree)
     try:
         return FileEntry.model_validate({**entry.model_dump(), **found})
     except ValidationError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..paths import cache_dir
-from .addresses import is_remote, local_path
+from .addresses import is_remote, local_path, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> d
         question: what is asked, such as ``describe Events``.
         ask: opens the file; its answer is something that JSON can hold. What it raises is not remembered.
     """
+    path = without_secrets(path)  # a file stays the same when the token for it is renewed
     identity = _identity(path)
     try:
         record = json.loads(_memory(path, question).read_text(encoding="utf-8"))

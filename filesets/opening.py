@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import UserError
-from .addresses import is_remote
+from .addresses import is_remote, redacted
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ class FileError(UserError):
         self.path = path
 
     def __str__(self) -> str:
-        return str(self.args[1])
+        return redacted(str(self.args[1]))
 
 
 class BadFile(FileError):

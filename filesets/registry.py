@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError, closest
-from .addresses import anchored, expand, is_remote, local_path, logical_name, split_object
+from .addresses import anchored, expand, is_remote, local_path, logical_name, split_object, without_secrets
 from .coffea_json import parse_filesets
 from .eras import find_era
 from .local import BadFile, Kind, sniff
@@ -203,7 +203,7 @@ def _root_files(folder: Path) -> list[str]:
 
 
 def _stem(path: str) -> str:
-    return path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".root")
+    return without_secrets(path).rstrip("/").rsplit("/", 1)[-1].removesuffix(".root")
 
 
 def _root_dataset(name: str, files: Sequence[str], tree: str | None) -> Dataset:

@@ -36,6 +36,7 @@ PRODUCTS = (
     "cutflow.json",
     "ledger.json",
     "plan.json",
+    "provenance.json",
 )
 
 

@@ -113,7 +113,17 @@ class DatasetReport(Facts):
 
 
 class Report(BaseModel):
-    """The whole report; ``report.json`` is its JSON form."""
+    """The whole report; ``report.json`` is its JSON form.
+
+    It is the same for every run of the same work: what differs between two of them (times, host, executor, command
+    line, where files lie) is in the provenance.
+
+    Args:
+        cuts: of the analysis, in order: name → what it requires, in words.
+        regions: region → cut → True if it is passed there, False if it is failed.
+        effects: correction → what it does, in words.
+        variations: variation → corrections that are applied in it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -128,7 +138,10 @@ class Report(BaseModel):
     com_energy: float | None
     era: str | None
     agreement: tuple[Mapping[str, Any], ...] = ()
-    run: Mapping[str, Any] = {}
+    cuts: Mapping[str, str] = {}
+    regions: Mapping[str, Mapping[str, bool]] = {}
+    effects: Mapping[str, str] = {}
+    variations: Mapping[str, tuple[str, ...]] = {}
 
     def write(self, path: Path) -> None:
         """Write the report as JSON."""

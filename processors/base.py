@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -38,6 +38,24 @@ class Parameters(BaseModel):
     """Base of the parameters of an analysis: frozen, and a misspelt name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(BaseModel):
+    """What an analysis requires and applies, in words: what a reader of its result asks.
+
+    Args:
+        cuts: name → what an event must have, in order.
+        regions: region → cut → True if it is passed, False if it is failed; a cut that is not named is free.
+        corrections: name → what it does; also those that no era has.
+        variations: variation → names of the corrections that are applied in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cuts: Mapping[str, str] = {}
+    regions: Mapping[str, Mapping[str, bool]] = {}
+    corrections: Mapping[str, str] = {}
+    variations: Mapping[str, tuple[str, ...]] = {}
 
 
 class Analysis(ProcessorABC):
@@ -76,6 +94,26 @@ class Analysis(ProcessorABC):
     def era_inputs(self, events: Any) -> EraInputs:
         """Return what the era of ``events`` gives; empty without an era."""
         return self.eras.get(events.metadata.get("era") or NO_ERA, EraInputs())
+
+    def recipe(self) -> Recipe:
+        """Return what the analysis does, in words; an analysis that says nothing is explained by numbers alone."""
+        return Recipe()
+
+    def in_words(self, say: Callable[[EraInputs], Mapping[str, str]]) -> dict[str, str]:
+        """Return cut → sentence from what ``say`` returns for each era; once where all eras have the same."""
+        spoken = {name: say(era) for name, era in (self.eras or {NO_ERA: EraInputs()}).items()}
+        sentences: dict[str, str] = {}
+        for cut in next(iter(spoken.values())):
+            eras: dict[str, list[str]] = {}
+            for name, texts in spoken.items():
+                eras.setdefault(texts[cut], []).append(name)
+            parts = [f"{', '.join(names)}: {text}" for text, names in eras.items()]
+            sentences[cut] = "; ".join(parts) if len(parts) > 1 else next(iter(eras))
+        return sentences
+
+    def applied(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the corrections ``names`` that any era has."""
+        return tuple(name for name in names if any(name in era.corrections for era in self.eras.values()))
 
     def postprocess(self, accumulator: Any) -> None:
         """Do nothing: normalisation and plots belong to the run, not to the analysis."""

@@ -20,14 +20,22 @@ from ..histograms.specification import Histogram
 from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
 from ..selections.flat import FlatCollection
-from ..selections.muons import OTHER_MUONS, MuonSelection, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
 from ..selections.muons import branches as muon_branches
 from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import LeadingPair, leading_pair
-from ..selections.triggers import flat_matched, object_branches
-from . import base
+from ..selections.triggers import MAX_DELTA_R, flat_matched, object_branches
+from . import base, cms_events
 from .cms_events import cut_requirements, event_cuts
-from .muon_weights import Counters, event_weights, scale_requirement, tally, weight_requirements
+from .muon_weights import (
+    EFFECTS,
+    GENERATOR,
+    Counters,
+    event_weights,
+    scale_requirement,
+    tally,
+    weight_requirements,
+)
 from .requirements import Need, Requirement
 
 HISTOGRAMS = (
@@ -143,6 +151,36 @@ class Dimuon(base.Analysis):
     def variations(self, era: base.EraInputs) -> tuple[str, ...]:
         """See :meth:`base.Analysis.variations`."""
         return ("nominal", "uncorrected") if era.corrections else ("nominal",)
+
+    @property
+    def region_cuts(self) -> dict[str, dict[str, bool]]:
+        """Region → cuts that an event of it passes, or fails."""
+        every = dict.fromkeys(self.cuts, True)
+        chosen = (every, dict.fromkeys(self.cuts[:-1], True), {**every, "opposite_sign": False})
+        return dict(zip(REGIONS, chosen, strict=True))
+
+    def recipe(self) -> base.Recipe:
+        """See :meth:`base.Analysis.recipe`."""
+        chosen, (low, high) = self.parameters, self.parameters.mass_window
+        match = f"leading muon within ΔR < {MAX_DELTA_R:g} of an isolated muon of the trigger"
+        before = self.in_words(
+            lambda era: cms_events.described(era, triggers=self.triggers(era), met_filters=chosen.met_filters)
+        )
+        cuts = {
+            **before,
+            "two_muons": f"at least two muons with {described(chosen.muon)}; the two of highest pt are the pair",
+            "leading_pt": f"leading muon pt > {chosen.leading_min_pt:g} GeV",
+            "trigger_match": match if chosen.trigger_match and chosen.triggers != () else "off",
+            "opposite_sign": "the two muons have opposite charge",
+            "mass_window": f"{low:g} < m(μμ) < {high:g} GeV",
+        }
+        applied = self.applied(EFFECTS)
+        return base.Recipe(
+            cuts={name: cuts[name] for name in self.cuts},
+            regions=self.region_cuts,
+            corrections={name: EFFECTS[name] for name in (GENERATOR, *applied)},
+            variations={"nominal": (GENERATOR, *applied), **({"uncorrected": (GENERATOR,)} if applied else {})},
+        )
 
     def process(self, events: Any) -> dict[str, dict[str, Any]]:
         """Return the result of one chunk of NanoEvents."""
@@ -273,19 +311,13 @@ class Dimuon(base.Analysis):
         weight: np.ndarray,
     ) -> None:
         """Fill the histograms of every region."""
-        every = dict.fromkeys(self.cuts, True)
-        masks = (
-            selection.all(*self.cuts),
-            selection.all(*self.cuts[:-1]),
-            selection.require(**{**every, "opposite_sign": False}),
-        )
         npvs = np.asarray(events.PV.npvs)[pair.event]
         muons = {
             "eta": np.stack([pair.leading_eta, pair.subleading_eta], axis=1),
             "phi": np.stack([pair.leading_phi, pair.subleading_phi], axis=1),
         }
-        for region, mask in zip(REGIONS, masks, strict=True):
-            chosen = mask[pair.event]
+        for region, cuts in self.region_cuts.items():
+            chosen = selection.require(**cuts)[pair.event]
             observables = {
                 "mass": pair.mass[chosen],
                 "mass_spectrum": pair.mass[chosen],

@@ -54,6 +54,16 @@ def cut_requirements(
     return tuple(found)
 
 
+def described(era: EraInputs, *, triggers: Sequence[str], met_filters: bool) -> dict[str, str]:
+    """Return what the cuts of :func:`event_cuts` require, in words."""
+    mask, filters = era.luminosity_mask, era.met_filters if met_filters else ()
+    return {
+        "certified": f"data: run and luminosity block are in {mask.name}" if mask else "off (no luminosity mask)",
+        "met_filters": f"all of {', '.join(filters)}" if filters else "off (no event filters)",
+        "trigger": f"at least one fired: {', '.join(triggers)}" if triggers else "off (no trigger asked for)",
+    }
+
+
 def event_cuts(
     events: Any, era: EraInputs, counters: Counters, *, paths: Sequence[str], met_filters: bool
 ) -> dict[str, np.ndarray]:

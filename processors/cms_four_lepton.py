@@ -17,13 +17,13 @@ from ..histograms.specification import Histogram
 from ..outputs.columns import table
 from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
-from ..selections.muons import OTHER_MUONS, MuonSelection, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
 from ..selections.muons import branches as muon_branches
 from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import four_leptons
-from . import base
+from . import base, cms_events
 from .cms_events import cut_requirements, event_cuts
-from .muon_weights import Counters, event_weights, weight_requirements
+from .muon_weights import EFFECTS, GENERATOR, PER_MUON, Counters, event_weights, weight_requirements
 from .requirements import Requirement
 
 HISTOGRAMS = (
@@ -93,6 +93,25 @@ class FourLepton(base.Analysis):
             Requirement(component="columns", branches=branches_of("Muon", MUON_COLUMNS)),
         )
         return found if kind == "data" else (*found, *weight_requirements(era.corrections, trigger=False))
+
+    def recipe(self) -> base.Recipe:
+        """See :meth:`base.Analysis.recipe`."""
+        chosen = self.parameters
+        before = self.in_words(
+            lambda era: cms_events.described(era, triggers=self.triggers(era), met_filters=chosen.met_filters)
+        )
+        cuts = {
+            **before,
+            "four_muons": f"at least four muons with {described(chosen.muon)}; the four of highest pt are kept",
+            "two_pairs": "the four muons make two pairs of opposite charge",
+        }
+        applied = self.applied(("pileup", *PER_MUON))
+        return base.Recipe(
+            cuts={name: cuts[name] for name in self.cuts},
+            regions={"four_muons": dict.fromkeys(self.cuts, True)},
+            corrections={name: EFFECTS[name] for name in (GENERATOR, *applied)},
+            variations={"nominal": (GENERATOR, *applied)},
+        )
 
     def triggers(self, era: base.EraInputs) -> tuple[str, ...]:
         """Return the paths of which one must have fired."""

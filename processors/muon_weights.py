@@ -20,6 +20,16 @@ from .requirements import Requirement
 #: Corrections that weigh each selected muon.
 PER_MUON = ("muon_id", "muon_iso")
 
+#: What each correction does, in words; the first weighs simulation in every variation.
+GENERATOR = "generator weight"
+EFFECTS = {
+    GENERATOR: "weighs simulated events as they were generated (genWeight)",
+    "pileup": "weighs simulated events by their true number of interactions",
+    "muon_id": "weighs simulated events by the identification scale factor of each selected muon",
+    "muon_iso": "weighs simulated events by the isolation scale factor of each selected muon",
+    "muon_trigger": "weighs simulated events by the trigger scale factor of the leading muon",
+    "muon_scale": "changes the momentum of muons, in data and simulation, before any cut",
+}
 
 #: What a correction met outside its range: kind → correction → number of inputs.
 Counters = dict[str, Counter[str]]

@@ -64,6 +64,24 @@ def branches(selection: MuonSelection) -> tuple[str, ...]:
     return branches_of("Muon", (*columns, *(name for name, limit in limits.items() if limit is not None)))
 
 
+def described(selection: MuonSelection) -> str:
+    """Return `selection` in words, with the cuts that `good_muons` makes and no others."""
+    parts = [f"pt > {selection.min_pt:g} GeV", f"|η| < {selection.max_abs_eta:g}"]
+    if selection.identification != "none":
+        parts.append(f"{selection.identification.replace('_', ' ')} identification")
+    if selection.isolation != "none":
+        limit = MAX_RELATIVE_ISOLATION[selection.isolation]
+        parts.append(f"{selection.isolation.replace('_', ' ')} isolation (relative, below {limit:g})")
+    for name, limit_or_none, unit in (
+        ("|dxy|", selection.max_dxy, " cm"),
+        ("|dz|", selection.max_dz, " cm"),
+        ("SIP3D", selection.max_sip3d, ""),
+    ):
+        if limit_or_none is not None:
+            parts.append(f"{name} < {limit_or_none:g}{unit}")
+    return ", ".join(parts)
+
+
 def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     """Return the mask `[events, muons]` of the muons that pass every cut; NaN never passes.
 

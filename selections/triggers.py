@@ -32,6 +32,10 @@ def object_branches() -> tuple[str, ...]:
     return branches_of("TrigObj", OBJECT_COLUMNS)
 
 
+#: Largest distance of a muon from its trigger object, as √(Δη² + Δφ²).
+MAX_DELTA_R = 0.1
+
+
 def present(hlt: Any, paths: Sequence[str]) -> tuple[str, ...]:
     """Return those of `paths` that the file has, without the prefix HLT_, in the order given.
 
@@ -62,7 +66,7 @@ def fired(hlt: Any, paths: Sequence[str], n_events: int) -> npt.NDArray[np.bool_
 
 
 def matched(
-    muons: Any, trigger_objects: Any, *, max_delta_r: float = 0.1, filter_bits: int = 2, pdg_id: int = 13
+    muons: Any, trigger_objects: Any, *, max_delta_r: float = MAX_DELTA_R, filter_bits: int = 2, pdg_id: int = 13
 ) -> ak.Array:
     """Return the mask `[events, muons]` of the muons with a trigger object closer than `max_delta_r`.
 
@@ -88,7 +92,7 @@ def flat_matched(
     phi: npt.NDArray[Any],
     trigger_objects: Any,
     *,
-    max_delta_r: float = 0.1,
+    max_delta_r: float = MAX_DELTA_R,
     filter_bits: int = 2,
     pdg_id: int = 13,
 ) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from mucoffea.outputs.bundle import read_bundle
+from mucoffea.outputs.provenance import read_provenance
 
 from .support.command_line import Command, run_words, write_demo_dataset
 from .support.results import DEMO_LUMINOSITY, cut_flows, read_report, yields
@@ -62,7 +63,14 @@ def test_settings_go_on_top_of_the_file_and_are_recorded(command: Command, toys:
     assert report["parameters"]["muon"]["min_pt"] == 45
     assert report["parameters"]["muon"]["isolation"] == "loose"
     assert report["parameters"]["leading_min_pt"] == 40
-    assert report["run"]["command_line"][-2:] == ["--set", "muon.min_pt=45"]
+    provenance = read_provenance(tmp_path / "out")
+    assert provenance.command_line[-2:] == ("--set", "muon.min_pt=45")
+    assert provenance.config.text == config.read_text()
+    assert provenance.changed_parameters == {
+        "muon.min_pt": {"value": 45.0, "default": 20.0},
+        "muon.isolation": {"value": "loose", "default": "tight"},
+        "leading_min_pt": {"value": 40.0, "default": 26.0},
+    }
 
 
 @pytest.mark.parametrize("name", ["/ZZTo4L/toy-v1/NANOAODSIM", "../../elsewhere"])

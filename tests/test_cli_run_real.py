@@ -15,6 +15,7 @@ import pytest
 import uproot
 from coffea.lumi_tools import LumiMask
 from mucoffea.outputs.bundle import read_bundle
+from mucoffea.outputs.provenance import read_provenance
 
 from .support.command_line import Command, run_words
 from .support.results import assert_same_histograms, cut_flows, read_report
@@ -96,10 +97,11 @@ def test_real_corrections_of_2018(command: Command, real: Path, tmp_path: Path, 
     assert (report["era"], report["luminosity"], report["com_energy"]) == ("2018", 59.83, 13.0)
     applied = {one["name"]: one for one in report["corrections"]}
     assert set(applied) == {"luminosity_mask", "pileup", "muon_id", "muon_iso", "muon_trigger"}
-    for one in applied.values():
-        path = Path(one["path"])
+    for one in read_provenance(tmp_path / "out").corrections:
+        path = Path(one.path)
         assert path.is_relative_to(real)
-        assert one["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert one.sha256 == applied[one.name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert path.name == applied[one.name]["file"]
     assert any("muon_scale" in line and "2018" in line for line in report["warnings"])
     # The two files are older than NanoAODv9 and lack one of its event filters, which the terminal and report say.
     assert all(one["counters"]["events_without_branch"]["Flag_BadPFMuonDzFilter"] == 40 for one in report["datasets"])

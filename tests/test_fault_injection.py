@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import uproot
+from mucoffea.filesets.local import sniff
 from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
 from .conftest import REAL
@@ -47,11 +48,14 @@ class Bench:
         self.whole = Path(shutil.copy(whole, folder / "whole.root"))
         self.damaged = folder / "damaged.root"
         self.folder = folder
+        self.kind = {"kind": sniff(str(source))[0]}
+        if self.kind["kind"] == "data":
+            self.kind["cross_section"] = None
         self.batch = Batch(folder)
 
     def run(self, *more: str, alone: bool) -> Answer:
         files = [self.damaged] if alone else [self.whole, self.damaged]
-        dataset = write_dataset(self.folder / "d.yaml", files)
+        dataset = write_dataset(self.folder / "d.yaml", files, **self.kind)
         out = self.folder / "out"
         return self.batch.run(run_words(dataset, out, "--set", "trigger_match=false", *more), out)
 
@@ -60,7 +64,7 @@ class Bench:
         self.damaged.write_bytes(self.content)
         right = {alone: self.run("--verify", alone=alone) for alone in (False, True)}
         assert [one.code for one in right.values()] == [0, 0], right
-        assert "2 recorded" in right[False].text
+        assert "2 recorded for the next time" in right[False].text
         assert "1 files compared with their checksums, 0 mismatched" in right[True].text
         found = []
         for count, damage in enumerate(damages):

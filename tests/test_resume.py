@@ -13,7 +13,7 @@ import pytest
 from mucoffea.cli import main
 from mucoffea.processors.cms_four_lepton import FourLepton
 
-from .support.runs import ITEMS, parts, products, program, recorded, session_members, wait_until, words, workers
+from .support.runs import ITEMS, Program, parts, products, recorded, session_members, wait_until, words, workers
 
 EXECUTORS = ("iterative", "futures", "dask-local")
 
@@ -28,8 +28,8 @@ def undisturbed(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def finish(toys: Path, out: Path, *more: str) -> str:
     """Let the program end well; return what it said."""
-    with program(toys, out, *more) as process:
-        said, _ = process.communicate(timeout=180)
+    process = Program(toys, out, *more)
+    said = process.said()
     assert process.returncode == 0, said
     return said
 
@@ -39,17 +39,17 @@ def finish(toys: Path, out: Path, *more: str) -> str:
 def test_killed_at_20_random_moments_and_resumed(toys: Path, tmp_path: Path, undisturbed, executor: str):
     out, chance = tmp_path / "out", random.Random(executor)
     flags = ("--executor", executor, "--workers", "2", "--resume")
-    done, killed = recorded(out), 0
-    while killed < 20:
-        with program(toys, out, *flags) as process:
-            wanted = parts(out) + chance.randint(0, 8)
-            wait_until(lambda: parts(out) >= wanted, process)  # noqa: B023
-            time.sleep(chance.uniform(0, 0.05))
-            # Nobody tells the workers: they have to notice.
-            process.kill()
-            process.wait()
-        assert process.returncode == -signal.SIGKILL, "the run ended before it was killed often enough"
-        killed += 1
+    done, sessions = recorded(out), []
+    for _ in range(20):
+        process = Program(toys, out, *flags)
+        sessions.append(process.pid)
+        wanted = parts(out) + chance.randint(0, 5)
+        wait_until(lambda: parts(out) >= wanted, process)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.05))
+        # Nobody tells the workers: they have to notice.
+        process.kill()
+        said = process.said()
+        assert process.returncode == -signal.SIGKILL, f"it ended before it was killed often enough: {said}"
         now = recorded(out)
         assert set(done) <= set(now)
         assert set(now.values()) <= {1}, "an item that was recorded as done ran again"
@@ -59,19 +59,20 @@ def test_killed_at_20_random_moments_and_resumed(toys: Path, tmp_path: Path, und
     assert 20 <= len(done) < ITEMS
     assert products(out) == undisturbed
     deadline = time.monotonic() + 30
-    while session_members(process.pid) and time.monotonic() < deadline:
+    while any(map(session_members, sessions)) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert not session_members(process.pid), "workers outlive their killed client"
+    assert not any(map(session_members, sessions)), "workers outlive their killed client"
 
 
 @pytest.mark.slow
 def test_killed_while_the_result_is_put_together(toys: Path, tmp_path: Path, undisturbed):
     out, chance = tmp_path / "out", random.Random(4)
     for _ in range(8):
-        with program(toys, out, "--resume") as process:
-            wait_until(lambda: parts(out) >= ITEMS or (out / "report.json").exists(), process)
-            time.sleep(chance.uniform(0, 0.6))
-            process.kill()
+        process = Program(toys, out, "--resume")
+        wait_until(lambda: parts(out) >= ITEMS or (out / "report.json").exists(), process)
+        time.sleep(chance.uniform(0, 0.6))
+        process.kill()
+        process.wait()
     finish(toys, out, "--resume")
     assert products(out) == undisturbed
     assert not (out / "unfinished").exists()
@@ -81,11 +82,11 @@ def test_killed_while_the_result_is_put_together(toys: Path, tmp_path: Path, und
 @pytest.mark.parametrize("executor", ["futures", "dask-local"])
 def test_workers_killed_twice_do_not_stop_the_run(toys: Path, tmp_path: Path, undisturbed, executor: str):
     out = tmp_path / "out"
-    with program(toys, out, "--executor", executor, "--workers", "2") as process:
-        for wanted in (10, 60):
-            assert wait_until(lambda: parts(out) >= wanted and bool(workers(process.pid)), process)  # noqa: B023
-            os.kill(workers(process.pid)[0], signal.SIGKILL)
-        said, _ = process.communicate(timeout=180)
+    process = Program(toys, out, "--executor", executor, "--workers", "2")
+    for wanted in (10, 60):
+        assert wait_until(lambda: parts(out) >= wanted and bool(workers(process.pid)), process)  # noqa: B023
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
+    said = process.said()
     assert process.returncode == 0, said
     assert products(out) == undisturbed
 
@@ -95,10 +96,10 @@ def test_workers_killed_twice_do_not_stop_the_run(toys: Path, tmp_path: Path, un
                                                   ("dask-local", signal.SIGTERM)])  # fmt: skip
 def test_asked_to_stop_it_stops_and_can_go_on(toys: Path, tmp_path: Path, undisturbed, executor: str, number: int):
     out, flags = tmp_path / "out", ("--executor", executor, "--workers", "2")
-    with program(toys, out, *flags) as process:
-        assert wait_until(lambda: parts(out) >= 10, process)
-        process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
+    process = Program(toys, out, *flags)
+    assert wait_until(lambda: parts(out) >= 10, process)
+    process.send_signal(number)
+    said = process.said(60)
     assert process.returncode == 130, said
     assert "--resume" in said
     assert "Traceback" not in said

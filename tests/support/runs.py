@@ -10,8 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from .command_line import MAIN
@@ -27,22 +26,28 @@ def words(toys: Path, out: Path, *more: str) -> list[str]:
     ]
 
 
-@contextmanager
-def program(toys: Path, out: Path, *more: str) -> Iterator[subprocess.Popen]:
-    """The program at work, in a session of its own."""
-    with subprocess.Popen(
-        [sys.executable, str(MAIN), *words(toys, out, *more)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        # A background job starts with Ctrl-C ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+class Program(subprocess.Popen):
+    """The program at work, in a session of its own; what it says goes to a file, which surviving workers may hold."""
+
+    def __init__(self, toys: Path, out: Path, *more: str) -> None:
+        self.log = out.with_suffix(".log")
+        with self.log.open("w") as log:
+            super().__init__(
+                [sys.executable, str(MAIN), *words(toys, out, *more)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # A background job starts with Ctrl-C ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+
+    def said(self, seconds: float = 180) -> str:
+        """Wait for the end, and return what was printed."""
         try:
-            yield process
+            self.wait(seconds)
         finally:
-            process.kill()
+            self.kill()
+        return self.log.read_text()
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 90) -> bool:

@@ -19,8 +19,10 @@ from ..corrections.luminosity_mask import certified_sections
 from ..errors import UserError, closest
 from ..filesets.eras import Era, find_era
 from ..filesets.models import Dataset
+from ..outputs.brilcalc import SectionLuminosities
 from ..processors import ANALYSES, find_analysis
 from ..processors.base import NO_ERA, Analysis, EraInputs, Parameters
+from .accounts import luminosity_file
 
 #: Key of a configuration file beside the parameters: folders with correction files.
 FOLDERS = "correction_folders"
@@ -33,6 +35,8 @@ class Setup:
     name: str
     processor: Analysis
     left_out: tuple[str, ...]
+    #: To normalise with; the parts do not depend on it.
+    luminosities: SectionLuminosities | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what the result depends on besides code and input: parameters, and what each era gives."""
@@ -67,6 +71,7 @@ class Draft:
     eras: Mapping[str, EraInputs]
     left_out: tuple[str, ...]
     problems: tuple[Problem, ...]
+    luminosities: SectionLuminosities | None = None
 
     def inputs_of(self, dataset: Dataset) -> EraInputs:
         """Return what the era of ``dataset`` gives; empty without an era, or where nothing was found."""
@@ -85,7 +90,7 @@ class Draft:
         """
         if self.problems:
             raise UserError(numbered([one.message for one in self.problems]))
-        return Setup(self.name, self.analysis(self.parameters, self.eras), self.left_out)
+        return Setup(self.name, self.analysis(self.parameters, self.eras), self.left_out, self.luminosities)
 
 
 def draft_setup(
@@ -95,6 +100,7 @@ def draft_setup(
     config: Path | None,
     settings: Sequence[str],
     folders: Sequence[Path],
+    luminosity_csv: Path | None = None,
 ) -> Draft:
     """Put the analysis together, and collect what is wrong with its corrections.
 
@@ -104,6 +110,7 @@ def draft_setup(
         config: YAML file of parameters.
         settings: ``key=value`` from the command line, on top of ``config``.
         folders: where to look for correction files before the search path of the environment.
+        luminosity_csv: file of brilcalc; goes before that of ``config``.
 
     Raises:
         UserError: unknown analysis or parameter, so that there is nothing to put together.
@@ -112,8 +119,11 @@ def draft_setup(
     analysis = find_analysis(chosen)
     values = {} if config is None else read_config(config)
     folders = [*folders, *_correction_folders(values, config)]
-    parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     collected = _Collected([], [])
+    luminosities = None
+    with collected.problem("luminosity file"):
+        luminosities = luminosity_file(values, config, luminosity_csv)
+    parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     with collected.problem("correction folders"):
         catalogue = Catalogue.from_environment(folders)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
@@ -133,6 +143,7 @@ def draft_setup(
         inputs,
         tuple(dict.fromkeys(collected.left_out)),
         tuple(dict.fromkeys(collected.problems)),
+        luminosities,
     )
 
 

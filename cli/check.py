@@ -82,6 +82,7 @@ def check(options: RunArguments) -> Checked:
                 config=options.config,
                 settings=options.settings,
                 folders=inputs.folders,
+                luminosity_csv=options.luminosity_csv,
             )
         with noted(findings, "plan"):
             checked = _with_estimate(options, inputs, draft, findings)

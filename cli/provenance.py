@@ -62,7 +62,7 @@ def begin(
         eras={name: _era(era) for name, era in processor.eras.items()},
         datasets=tuple(_dataset(fileset, inputs) for fileset in inputs.filesets),
         files=tuple(file for fileset in inputs.filesets for file in _files(fileset)),
-        corrections=tuple(_correction_files(processor)),
+        corrections=(*_correction_files(processor), *_luminosity_file(setup)),
         keys=ContentKeys(run=run_key, sources=source_digests(type(processor).__module__)),
         machine=Machine(executor=options.executor, workers=options.workers, host=platform.node()),
         ledger=LedgerSummary(planned=len(plan.items), lost=len(plan.items)),
@@ -192,6 +192,12 @@ def _correction_files(processor: Analysis) -> Iterator[CorrectionFile]:
                 keys=record.keys,
                 working_point=record.working_point,
             )
+
+
+def _luminosity_file(setup: Setup) -> Iterator[CorrectionFile]:
+    table = setup.luminosities
+    if table is not None:
+        yield CorrectionFile(name="luminosity_csv", era="", path=str(table.path.absolute()), sha256=table.sha256)
 
 
 def _printable(value: Any) -> Any:

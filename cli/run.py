@@ -147,6 +147,7 @@ def process(
 
     The ledger is written however it ends.
     """
+    from ..executors.keys import code_key
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
@@ -158,7 +159,7 @@ def process(
 
     store = PartStore(folder / "parts")
     store.mark()
-    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
+    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store, code=code_key(setup.processor))
     ledger = Ledger(plan, folder / LEDGER)
     if options.goes_on:
         done = ledger.take_over(store.check, retry_failed=options.retry_failed)

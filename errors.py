@@ -10,6 +10,10 @@ class UserError(Exception):
     """Something the user can mend. The command line prints the message alone and ends with exit code 1."""
 
 
+class Interrupted(UserError):
+    """The run was stopped from outside and can go on. The command line ends with exit code 130."""
+
+
 def closest(name: str, valid: Iterable[str], *, n: int = 3) -> str:
     """Return `` Did you mean 'x' or 'y'?`` for the names nearest to ``name``, or an empty string."""
     names = sorted(set(valid))

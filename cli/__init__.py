@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("run", "list", "plot", "explain", "rerun", "toy")
+COMMANDS = ("run", "check", "list", "plot", "explain", "rerun", "toy")
 
 HELP = """\
 mucoffea: muon physics analyses as coffea processors.
 
   python main.py --datasets NAME…   run an analysis (python main.py run --help)
+  python main.py check …            look at everything that a run needs, and say what it will take
   python main.py list               show the datasets, eras and analyses that are known
   python main.py plot RESULT        draw the plots of a result folder again
   python main.py explain RESULT     say how a result, or one of its histograms, was made
@@ -36,11 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
-    from ..errors import UserError
+    from ..errors import Interrupted, UserError
     from ..filesets.addresses import redacted
 
+    _stop_like_ctrl_c()
     try:
         return _command(arguments[0])(arguments)
+    except Interrupted as stop:
+        sys.stderr.write(f"interrupted: {redacted(str(stop))}\n")
+        return INTERRUPTED
     except UserError as error:
         sys.stderr.write(f"error: {redacted(str(error))}\n")
         return USER_ERROR
@@ -49,11 +56,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _stop_like_ctrl_c() -> None:
+    """Let a batch system, a closed terminal or ``kill`` stop a run as Ctrl-C does: workers ended, work kept."""
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(name) is signal.SIG_DFL:  # under nohup, a closed terminal is to be ignored
+                signal.signal(name, signal.default_int_handler)
+
+
 def _command(word: str):  # type: ignore[no-untyped-def]
     if word.startswith("-"):
         from .run import command
     elif word == "run":
         from .run import word_command as command
+    elif word == "check":
+        from .check import command
     elif word == "list":
         from .listing import command
     elif word == "plot":

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..corrections.catalogue import Catalogue, eras
+from ..corrections.luminosity_mask import certified_sections
 from ..errors import UserError, closest
 from ..filesets.eras import Era, find_era
 from ..filesets.models import Dataset
 from ..processors import ANALYSES, find_analysis
-from ..processors.base import Analysis, EraInputs, Parameters
+from ..processors.base import NO_ERA, Analysis, EraInputs, Parameters
 
 #: Key of a configuration file beside the parameters: folders with correction files.
 FOLDERS = "correction_folders"
@@ -47,15 +50,53 @@ def _era_settings(era: EraInputs) -> dict[str, Any]:
     return settings
 
 
-def set_up(
+class Problem(NamedTuple):
+    """What keeps an analysis from being complete: the component, and a message that says how to mend it."""
+
+    component: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An analysis as far as its correction files go: a run finishes it, ``check`` also looks at what is wrong."""
+
+    name: str
+    analysis: type[Analysis]
+    parameters: Parameters
+    eras: Mapping[str, EraInputs]
+    left_out: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    def inputs_of(self, dataset: Dataset) -> EraInputs:
+        """Return what the era of ``dataset`` gives; empty without an era, or where nothing was found."""
+        return self.eras.get(dataset.era or NO_ERA, EraInputs())
+
+    @cached_property
+    def bare(self) -> Analysis:
+        """The analysis without the inputs of its eras: to be asked what it needs, not to be run."""
+        return self.analysis(self.parameters)
+
+    def finish(self) -> Setup:
+        """Return what a run needs.
+
+        Raises:
+            UserError: there are problems; all of them are listed.
+        """
+        if self.problems:
+            raise UserError(numbered([one.message for one in self.problems]))
+        return Setup(self.name, self.analysis(self.parameters, self.eras), self.left_out)
+
+
+def draft_setup(
     name: str | None,
     datasets: Sequence[Dataset],
     *,
     config: Path | None,
     settings: Sequence[str],
     folders: Sequence[Path],
-) -> Setup:
-    """Make the processor.
+) -> Draft:
+    """Put the analysis together, and collect what is wrong with its corrections.
 
     Args:
         name: of the analysis; None takes the one that the datasets name.
@@ -65,21 +106,57 @@ def set_up(
         folders: where to look for correction files before the search path of the environment.
 
     Raises:
-        UserError: unknown analysis, parameter, era or correction; a correction file that is missing or unreadable.
+        UserError: unknown analysis or parameter, so that there is nothing to put together.
     """
     chosen = name or _common_processor(datasets)
     analysis = find_analysis(chosen)
     values = {} if config is None else read_config(config)
     folders = [*folders, *_correction_folders(values, config)]
     parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
+    collected = _Collected([], [])
+    with collected.problem("correction folders"):
+        catalogue = Catalogue.from_environment(folders)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
-    catalogue = Catalogue.from_environment(folders)
-    left_out: list[str] = []
-    inputs = {era: _era_inputs(find_era(era), analysis, parameters, catalogue, datasets, left_out) for era in names}
+    inputs: dict[str, EraInputs] = {}
+    if not collected.problems:
+        wanted = analysis.corrections(parameters)
+        inputs = {era: _era_inputs(find_era(era), wanted, catalogue, datasets, collected) for era in names}
     without = [one.name for one in datasets if one.era is None]
     if without and analysis.corrections(parameters):
-        left_out.append(f"no era: corrections, luminosity mask and MET filters off ({', '.join(without)})")
-    return Setup(chosen, analysis(parameters, inputs), tuple(dict.fromkeys(left_out)))
+        collected.left_out.append(f"no era: corrections, luminosity mask and MET filters off ({', '.join(without)})")
+    with collected.problem(chosen):
+        analysis(parameters, inputs)
+    return Draft(
+        chosen,
+        analysis,
+        parameters,
+        inputs,
+        tuple(dict.fromkeys(collected.left_out)),
+        tuple(dict.fromkeys(collected.problems)),
+    )
+
+
+def numbered(messages: Sequence[str]) -> str:
+    """Return the message itself if there is one, else all of them as a numbered list."""
+    if len(messages) == 1:
+        return messages[0]
+    lines = (f"  {place}. {message}" for place, message in enumerate(messages, 1))
+    return "\n".join([f"{len(messages)} things are to be mended before this can run:", *lines])
+
+
+class _Collected(NamedTuple):
+    """What the parts of a draft leave out, and what is wrong with them."""
+
+    left_out: list[str]
+    problems: list[Problem]
+
+    @contextmanager
+    def problem(self, component: str) -> Iterator[None]:
+        """Note a user's error of the block as a problem of ``component``, and go on after it."""
+        try:
+            yield
+        except UserError as error:
+            self.problems.append(Problem(component, str(error)))
 
 
 def _common_processor(datasets: Sequence[Dataset]) -> str:
@@ -92,22 +169,27 @@ def _common_processor(datasets: Sequence[Dataset]) -> str:
 
 def _era_inputs(
     era: Era,
-    analysis: type[Analysis],
-    parameters: Parameters,
+    wanted: Mapping[str, str | None],
     catalogue: Catalogue,
     datasets: Sequence[Dataset],
-    left_out: list[str],
+    collected: _Collected,
 ) -> EraInputs:
     records = {}
-    for name, working_point in analysis.corrections(parameters).items():
-        if era.name not in eras(name):
-            left_out.append(f"{name}: not available for era {era.name}")
-            continue
-        records[name] = catalogue.resolve(name, era=era.name, pog_folders=era.pog_folders, working_point=working_point)
-        if records[name].note:
-            left_out.append(f"{name} ({era.name}): {records[name].note}")
-    has_data = any(one.kind == "data" and one.era == era.name for one in datasets)
-    mask = catalogue.find_luminosity_mask(era.golden_json) if has_data and era.golden_json else None
+    for name, working_point in wanted.items():
+        with collected.problem(f"correction {name}"):
+            if era.name not in eras(name):
+                collected.left_out.append(f"{name}: not available for era {era.name}")
+                continue
+            records[name] = catalogue.resolve(
+                name, era=era.name, pog_folders=era.pog_folders, working_point=working_point
+            )
+            if records[name].note:
+                collected.left_out.append(f"{name} ({era.name}): {records[name].note}")
+    mask = None
+    if era.golden_json and any(one.kind == "data" and one.era == era.name for one in datasets):
+        with collected.problem("luminosity mask"):
+            mask = catalogue.find_luminosity_mask(era.golden_json)
+            certified_sections(mask)
     return EraInputs(
         era=era.name,
         triggers=era.triggers,

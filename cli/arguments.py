@@ -33,12 +33,20 @@ class RunArguments:
     chunksize: int
     settings: tuple[str, ...]
     config: Path | None
+    verify: bool
     resume: bool
+    retry_failed: bool
+    keep_going: bool
     allow_partial: bool
     overwrite: bool
     dry_run: bool
     no_plots: bool
     command_line: tuple[str, ...]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to take over what an earlier run has done."""
+        return self.resume or self.retry_failed
 
 
 def parser() -> Parser:
@@ -64,6 +72,11 @@ def parser() -> Parser:
         help="a parameter of the analysis, such as muon.min_pt=25 (repeatable)",
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="YAML file of parameters; --set goes on top")
+    what.add_argument(
+        "--verify",
+        action="store_true",
+        help="read each file whole first and compare its checksum: the one of the fileset, or of an earlier --verify",
+    )
     where = result.add_argument_group("where and how much")
     where.add_argument("--executor", default="iterative", metavar="E", help=f"{EXECUTORS} (default iterative)")
     where.add_argument(
@@ -79,6 +92,10 @@ def parser() -> Parser:
     out.add_argument("--overwrite", action="store_true", help="replace an earlier result in that folder")
     out.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
     out.add_argument(
+        "--retry-failed", action="store_true", help="go on with an interrupted or incomplete run, and try what failed"
+    )
+    out.add_argument("--keep-going", action="store_true", help="go on with the other events after an analysis error")
+    out.add_argument(
         "--allow-partial",
         action="store_true",
         help="normalise to what was processed although something is missing, and mark it PARTIAL",
@@ -88,14 +105,14 @@ def parser() -> Parser:
     return result
 
 
-def parse(arguments: Sequence[str]) -> RunArguments:
-    """Return the parsed arguments.
+def parse(arguments: Sequence[str], using: Parser | None = None) -> RunArguments:
+    """Return the parsed arguments of a run; ``using`` is the parser of a command with the same flags.
 
     Raises:
         UserError: a wrong flag.
         SystemExit: after ``--help``.
     """
-    found = vars(parser().parse_args(list(arguments)))
+    found = vars((using or parser()).parse_args(list(arguments)))
     found["datasets"] = tuple(found["datasets"])
     found["settings"] = tuple(found["settings"])
     return RunArguments(**found, command_line=("python", "main.py", *arguments))

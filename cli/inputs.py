@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..filesets.addresses import server
+from ..filesets.checksums import Verification
 from ..filesets.eras import find_era
 from ..filesets.local import BadFile, UnreachableFile, build_fileset, inspect
 from ..filesets.models import Dataset, FileEntry, Fileset
@@ -49,6 +50,8 @@ def find_inputs(
     max_files: int | None,
     open_remote: bool,
     announce: Callable[[str], None],
+    strict: bool = True,
+    verify: bool = False,
 ) -> Inputs:
     """Resolve, generate and inspect everything that ``--datasets`` names.
 
@@ -58,13 +61,15 @@ def find_inputs(
         max_files: most files of each dataset.
         open_remote: look into files on servers too; off for a dry run.
         announce: called with a line for the user.
+        strict: refuse a dataset YAML of simulation without cross section.
+        verify: read each file whole and compare its checksum.
 
     Raises:
         UserError: unknown dataset or era, contradiction, missing local file.
     """
     if max_files is not None and max_files < 1:
         raise UserError(f"--max-files must be at least 1, not {max_files}.")
-    datasets = [_with_era(one, era) for one in resolve(requests, load_registry())]
+    datasets = [_with_era(one, era) for one in resolve(requests, load_registry(), strict=strict)]
     folders: list[Path] = []
     filesets = []
     for dataset in datasets:
@@ -76,7 +81,10 @@ def find_inputs(
     limited = [one.model_copy(update={"files": one.files[:max_files]}) for one in filesets]
     check_unique_files(limited)
     failures: dict[str, int] = {}
-    inspected = [inspect_all(one, open_remote, failures, announce) for one in limited]
+    verification = Verification() if verify else None
+    inspected = [inspect_all(one, open_remote, failures, announce, verification) for one in limited]
+    if verification is not None:
+        announce(str(verification))
     return Inputs(
         filesets=tuple(fileset for fileset, _ in inspected),
         files_available=available,
@@ -121,7 +129,11 @@ def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset
 
 
 def inspect_all(
-    fileset: Fileset, open_remote: bool, failures: dict[str, int], announce: Callable[[str], None]
+    fileset: Fileset,
+    open_remote: bool,
+    failures: dict[str, int],
+    announce: Callable[[str], None],
+    verification: Verification | None = None,
 ) -> tuple[Fileset, dict[str, str]]:
     """Look into each file; return the fileset of those that can be read, and the others with the reason.
 
@@ -138,7 +150,7 @@ def inspect_all(
             bad[entry.lfn] = f"not tried: {host} did not deliver {PATIENCE} other files"
             return None
         try:
-            return inspect(entry)
+            return inspect(entry, branches=entry is fileset.files[0], verify=verification)
         except UnreachableFile as error:
             failures[host] = failures.get(host, 0) + 1
             bad[entry.lfn] = str(error)
@@ -146,9 +158,9 @@ def inspect_all(
             bad[entry.lfn] = str(error)
         return None
 
-    # Local files one after the other: parsing holds the interpreter, only servers are worth waiting for in parallel.
-    remote = any(server(entry.replicas[0]) for entry in fileset.files)
-    with ThreadPoolExecutor(INSPECTORS if remote else 1) as pool:
+    # Local files one after the other, since parsing holds the interpreter; servers and checksums do not.
+    parallel = verification is not None or any(server(entry.replicas[0]) for entry in fileset.files)
+    with ThreadPoolExecutor(INSPECTORS if parallel else 1) as pool:
         found = [entry for entry in pool.map(look, fileset.files) if entry is not None]
     for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:SHOWN]:
         announce(f"{fileset.dataset.name}: {bad[lfn]}")

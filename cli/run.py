@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +21,7 @@ from . import COMPLETE, INCOMPLETE, USER_ERROR
 from .arguments import RunArguments, parse
 
 if TYPE_CHECKING:
-    from ..executors.ledger import Ledger
+    from ..executors.ledger import Ledger, Outcome
     from ..executors.plan import Plan
     from ..outputs.bundle import Bundle
     from ..outputs.parts import Merged
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from .inputs import Inputs
 
 Announce = Callable[[str], None]
+#: Failed work items that the terminal names.
+SHOWN = 5
 
 
 def word_command(arguments: Sequence[str]) -> int:
@@ -54,10 +59,11 @@ def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] 
         UserError: a mistake of the user; nothing that was there before has been changed.
     """
     from ..executors.keys import run_key
-    from ..executors.plan import build_plan
     from ..executors.pools import check_executor
-    from ..outputs.folder import check_output, publish_output, start_output
+    from ..outputs.folder import check_output, clear_work, hold, publish_output, start_output
+    from ..outputs.parts import PartStore
     from . import provenance
+    from .earlier import check_result, check_unfinished
     from .summary import print_plan
 
     def announce(line: str) -> None:
@@ -66,40 +72,41 @@ def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] 
     started = datetime.now(UTC)
     check_executor(options.executor, options.workers)
     if not options.dry_run:
-        check_output(options.output_dir, overwrite=options.overwrite)
+        check_output(options.output_dir)
+        check_result(options)
     inputs, setup = prepared or prepare(options, announce)
     key = run_key(setup.processor, setup.settings())
-    plan = build_plan(
-        inputs.filesets,
-        chunksize=options.chunksize,
-        max_chunks=options.max_chunks,
-        files_available=inputs.files_available,
-        run_key=key,
-    )
+    plan = make_plan(options, inputs, key)
     print_plan(console, plan, inputs, setup, options)
     if options.dry_run:
         return COMPLETE
     if not plan.items:
         return _nothing_to_do(inputs)
-    _check_unfinished(options, plan)
-    work = start_output(options.output_dir, keep_parts=options.resume).absolute()
-    plan.write(work / "plan.json")
-    begun = provenance.begin(options, inputs, setup, plan, run_key=key, started=started)
-    begun.write(work)
-    tic = time.perf_counter()
-    ledger = process(options, plan, setup, work, console, announce)
-    processing = time.perf_counter() - tic
-    bundle = finish(options, ledger, setup, inputs, work)
-    ended = provenance.complete(begun, ledger, processing)
-    ended.write(work)
-    publish_output(options.output_dir)
+    with hold(options.output_dir) as work, _full_disk_is_no_traceback(options.output_dir):
+        if check_result(options, plan):
+            announce(f"{options.output_dir} holds the complete result of this run already; nothing to do")
+            clear_work(work)
+            return COMPLETE
+        check_unfinished(options, plan, PartStore(work / "parts").has)
+        start_output(work, keep_parts=options.goes_on)
+        plan.write(work / "plan.json")
+        begun = provenance.begin(options, inputs, setup, plan, run_key=key, started=started)
+        begun.write(work)
+        tic = time.perf_counter()
+        ledger = process(options, plan, setup, work.absolute(), console, announce)
+        processing = time.perf_counter() - tic
+        bundle = finish(options, ledger, setup, inputs, work)
+        ended = provenance.complete(begun, ledger, processing)
+        ended.write(work)
+        publish_output(options.output_dir, complete=bundle.report.status == "complete")
     return _show(options, bundle, ended, console, announce)
 
 
 def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
     """Return the inspected input and the processor."""
-    from .analysis import set_up
+    from .analysis import draft_setup
     from .inputs import find_inputs
+    from .preflight import at_start
 
     inputs = find_inputs(
         options.datasets,
@@ -107,15 +114,29 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
         max_files=options.max_files,
         open_remote=not options.dry_run,
         announce=announce,
+        verify=options.verify,
     )
-    setup = set_up(
+    draft = draft_setup(
         options.processor,
         [one.dataset for one in inputs.filesets],
         config=options.config,
         settings=options.settings,
         folders=inputs.folders,
     )
-    return inputs, setup
+    return inputs, at_start(options, inputs, draft, announce)
+
+
+def make_plan(options: RunArguments, inputs: Inputs, key: str) -> Plan:
+    """Return the plan of the run; ``key`` is what the content keys of its work items share."""
+    from ..executors.plan import build_plan
+
+    return build_plan(
+        inputs.filesets,
+        chunksize=options.chunksize,
+        max_chunks=options.max_chunks,
+        files_available=inputs.files_available,
+        run_key=key,
+    )
 
 
 def process(
@@ -128,26 +149,57 @@ def process(
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
+    from ..executors.scheduler import Policy
     from ..executors.worker import Work
-    from ..outputs.folder import JOURNAL
+    from ..outputs.folder import LEDGER
     from ..outputs.parts import PartStore
     from .progress import progress_bar
 
     store = PartStore(folder / "parts")
+    store.mark()
     work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
-    ledger = Ledger(plan, folder / JOURNAL)
-    if options.resume:
-        done = ledger.take_over(lambda item: store.path(item).exists())
+    ledger = Ledger(plan, folder / LEDGER)
+    if options.goes_on:
+        done = ledger.take_over(store.check, retry_failed=options.retry_failed)
         announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
             open_pool(options.executor, options.workers, announce=announce) as pool,
             progress_bar(console, sum(map(len, ledger.open_items))) as advance,
         ):
-            run_plan(ledger, work, pool, workers=options.workers, on_outcome=advance)
+            avoided = run_plan(
+                ledger,
+                work,
+                pool,
+                workers=options.workers,
+                policy=Policy(keep_going=options.keep_going),
+                on_outcome=_followed_by(advance, announce, options.keep_going),
+                on_part=store.put,
+            )
+            for name in avoided:
+                announce(f"avoided after repeated failures: {name}")
     finally:
         ledger.write(folder / "ledger.json")
+        ledger.close()
     return ledger
+
+
+def _followed_by(advance: Callable[[Outcome], None], announce: Announce, keep_going: bool) -> Callable[[Outcome], None]:
+    """Return what to do with each outcome: move the progress bar, and name the first failures; the ledger has all."""
+    failures = 0
+
+    def on_outcome(outcome: Outcome) -> None:
+        nonlocal failures
+        advance(outcome)
+        # One that stops the run is printed as its error.
+        if outcome.status == "failed" and (outcome.cause != "code" or keep_going):
+            failures += 1
+            if failures <= SHOWN:
+                announce(f"failed: {outcome.message}")
+            elif failures == SHOWN + 1:
+                announce("further failures are in ledger.json")
+
+    return on_outcome
 
 
 def finish(
@@ -161,7 +213,7 @@ def finish(
     from ..outputs.bundle import Bundle, combine, write_bundle
     from .report import build_report, with_agreement
 
-    merged = _merge(ledger, folder)
+    merged = _merge(ledger, folder, {} if options.max_chunks else _entries(inputs))
     bundle = Bundle(
         report=build_report(options, ledger, setup, inputs, merged.numbers),
         histograms=combine(merged.histograms),
@@ -172,28 +224,42 @@ def finish(
     return bundle
 
 
-def _merge(ledger: Ledger, folder: Path) -> Merged:
+def _entries(inputs: Inputs) -> dict[tuple[str, str], int]:
+    """Return how many entries of each file (dataset, lfn) are to be accounted for."""
+    return {
+        (fileset.dataset.name, file.lfn): file.entries
+        for fileset in inputs.filesets
+        for file in fileset.files
+        if file.entries is not None
+    }
+
+
+def _merge(ledger: Ledger, folder: Path, entries: dict[tuple[str, str], int]) -> Merged:
+    """Merge what is done; it and what is not must cover ``entries`` of each file exactly."""
     from ..outputs.parts import Merger, PartStore
 
     store = PartStore(folder / "parts")
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(ledger.plan.items[outcome.index]))
-    return merger.finish()
+        item = ledger.plan.items[outcome.index]
+        merger.add(item, store.path(item))
+    done = {outcome.index for outcome in ledger.with_status("done")}
+    return merger.finish(missing=[item for item in ledger.plan.items if item.index not in done], entries=entries)
 
 
-def _check_unfinished(options: RunArguments, plan: Plan) -> None:
-    """Refuse to throw away work of an interrupted run that this very run could go on with."""
-    from ..outputs.folder import UNFINISHED
-    from ..outputs.parts import PartStore
-
-    store = PartStore(options.output_dir / UNFINISHED / "parts")
-    done = sum(store.path(item).exists() for item in plan.items)
-    if done and not options.resume and not options.overwrite:
+@contextmanager
+def _full_disk_is_no_traceback(folder: Path) -> Iterator[None]:
+    """Turn a full disk, met in the ledger, the merge or the plots, into advice; the parts that are there stay."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
+        if not full:
+            raise
         raise UserError(
-            f"The output folder {options.output_dir} holds an interrupted run of the same work, {done} of "
-            f"{len(plan.items)} work items done. Give --resume to go on with it, or --overwrite to start anew."
-        )
+            f"The disk or the quota of the output folder {folder} is full. What was finished is kept: make room, "
+            f"then go on with --resume."
+        ) from error
 
 
 def _nothing_to_do(inputs: Inputs) -> int:
@@ -213,4 +279,7 @@ def _show(options: RunArguments, bundle: Bundle, provenance: Provenance, console
     if not options.no_plots:
         announce(f"plots: {len(draw_plots(bundle, options.output_dir / 'plots'))} figures, PNG and PDF")
     print_summary(console, bundle, provenance, options.output_dir)
-    return COMPLETE if bundle.report.status == "complete" else INCOMPLETE
+    if bundle.report.status == "complete":
+        return COMPLETE
+    announce("incomplete: the same command with --retry-failed tries again what is missing, and that alone")
+    return INCOMPLETE

@@ -17,6 +17,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..errors import UserError
 
+#: What an event of data must have for it.
+BRANCHES = ("run", "luminosityBlock")
+
 _Section = Annotated[int, Field(ge=0, lt=2**32)]
 _GOLDEN = TypeAdapter(dict[_Section, list[tuple[_Section, _Section]]])
 
@@ -44,6 +47,15 @@ def luminosity_mask(path: Path) -> LumiMask:
 
 @lru_cache(maxsize=16)
 def _load(path: str, mtime_ns: int, size: int) -> LumiMask:  # noqa: ARG001 (time and size belong to the cache key)
+    certified_sections(Path(path))
+    return LumiMask(path)
+
+
+def certified_sections(path: Path) -> dict[int, list[tuple[int, int]]]:
+    """Return run -> certified sections, first and last of each range, of the file at `path`.
+
+    Raises UserError if it cannot be read, is not such a list, or has its sections out of order.
+    """
     try:
         sections = _GOLDEN.validate_json(Path(path).read_bytes())
     except (OSError, ValidationError) as error:
@@ -57,7 +69,7 @@ def _load(path: str, mtime_ns: int, size: int) -> LumiMask:  # noqa: ARG001 (tim
         # The lookup is a binary search: out of order it would be wrong without a word.
         if edges != sorted(edges):
             raise UserError(f"The luminosity mask {path} has overlapping or unsorted sections in run {run}.")
-    return LumiMask(path)
+    return sections
 
 
 def _unsigned(values: Any) -> npt.NDArray[np.uint32]:

@@ -16,6 +16,9 @@ from ..errors import UserError
 from .catalogue import CorrectionRecord
 from .evaluation import Array, Floats, evaluate_flat, flatten, unflatten
 
+#: What a muon of NanoAOD must have for it.
+BRANCHES = ("Muon_pt", "Muon_eta", "Muon_phi", "Muon_charge")
+
 
 class ScaledPt(NamedTuple):
     """Corrected pt (GeV, float64, shape of the input), and how many muons were left alone or clamped."""

@@ -23,6 +23,8 @@ _POG_NAMES = {
     "statdown": "nominal",
 }
 VARIATIONS = tuple(_POG_NAMES)
+#: What a muon of NanoAOD must have for it.
+BRANCHES = ("Muon_pt", "Muon_eta")
 
 
 def muon_scale_factor(record: CorrectionRecord, pt: Array, eta: Array, *, variation: str = "nominal") -> ScaleFactor:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from .catalogue import CorrectionRecord
 from .evaluation import Array, ScaleFactor, evaluate
 
+#: What an event of NanoAOD must have for it.
+BRANCHES = ("Pileup_nTrueInt",)
+
 
 def pileup_weight(record: CorrectionRecord, n_true_interactions: Array, variation: str = "nominal") -> ScaleFactor:
     """Return the weight of each event, `[events]`, from `Pileup.nTrueInt`.

@@ -7,6 +7,7 @@ builds the form only for the branches that a zero-length trace of the processor 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import warnings
@@ -20,6 +21,9 @@ import uproot
 from coffea.nanoevents import NanoEventsFactory
 from coffea.nanoevents.schemas.base import BaseSchema
 from coffea.nanoevents.trace import trace_with_length_zero_array
+
+from ..filesets.checked_ntuple import CHECKED
+from ..filesets.soundness import check_tree
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +49,8 @@ def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
     """Return the open file, from this process's cache where it has it.
 
     Raises:
-        OSError, uproot.KeyInFileError, …: whatever uproot raises for a file that it cannot read.
+        OSError, ValueError, uproot.KeyInFileError, …: whatever uproot raises for a file that it cannot read, or
+            :func:`.soundness.check_tree` for one that contradicts itself.
     """
     key = (path, tree)
     if key in _open_files:
@@ -58,11 +63,19 @@ def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
     # Plain file reads take 40 % less CPU than uproot's default for local files, which goes through an event loop.
     options = {} if "://" in path else {"handler": uproot.MultithreadedFileSource}
     # XRootD takes whole seconds only.
-    directory = uproot.open({path: None}, timeout=max(1, round(timeout)), **options)
+    directory = uproot.open({path: None}, timeout=max(1, round(timeout)), custom_classes=CHECKED, **options)
+    check_tree(directory[tree], None if "://" in path else directory.file.source.num_bytes)
     opened = OpenFile(directory, directory[tree], frozenset(directory[tree].keys()))
     _open_files[key] = opened
     _freeze()
     return opened
+
+
+def drop_file(path: str) -> None:
+    """Close a file in which reading failed, so that the next attempt opens it, and its connection, anew."""
+    for key in [one for one in _open_files if one[0] == path]:
+        with contextlib.suppress(Exception):
+            _open_files.pop(key).directory.close()
 
 
 def close_files() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +25,8 @@ class WorkItem(BaseModel):
     index: int
     dataset: str
     lfn: str
-    path: str
+    #: Paths or addresses of the same bytes, in order of preference.
+    replicas: tuple[str, ...]
     tree: str
     uuid: str
     start: int
@@ -35,6 +35,17 @@ class WorkItem(BaseModel):
     metadata: dict[str, str | int | float | bool | None]
     #: See :mod:`.keys`; empty in a plan that is not to be resumed.
     key: str = ""
+
+    @property
+    def path(self) -> str:
+        """The replica to read: the first."""
+        return self.replicas[0]
+
+    def reading(self, replica: str) -> WorkItem:
+        """Return the same item with ``replica`` as the one to read."""
+        if replica == self.path:
+            return self
+        return self.model_copy(update={"replicas": (replica, *(one for one in self.replicas if one != replica))})
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -77,7 +88,7 @@ class Plan(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON; addresses in it are without secrets."""
-        path.write_text(redacted(json.dumps(self.model_dump(mode="json"), indent=1)) + "\n", encoding="utf-8")
+        path.write_text(redacted(self.model_dump_json(indent=1)) + "\n", encoding="utf-8")
 
 
 def split(entries: int, chunksize: int, clusters: Sequence[int] = ()) -> list[tuple[int, int]]:
@@ -149,7 +160,7 @@ def _item(index: int, fileset: Fileset, file: FileEntry, start: int, stop: int, 
         index=index,
         dataset=name,
         lfn=file.lfn,
-        path=file.replicas[0],
+        replicas=file.replicas,
         tree=file.tree,
         uuid=file.uuid or "",
         start=start,

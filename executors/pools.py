@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..errors import UserError, closest
+from ..errors import Interrupted, UserError, closest
 from .open_files import close_files
 
 #: Executors by name; the value says what they are.
@@ -20,6 +23,14 @@ EXECUTORS = {
 }
 #: Named in the command line's contract, built with the batch systems.
 LATER = ("dask-htcondor", "dask-slurm", "dask-lxplus")
+
+
+class WorkerLost(Exception):
+    """A worker process died with the call it was at, or one that waited behind it."""
+
+
+#: What helps when a worker cannot load what it is to run.
+IMPORTABLE = "Modules that the analysis comes from must be importable there: install them, or set PYTHONPATH."
 
 
 class InlinePool(Executor):
@@ -78,6 +89,84 @@ def open_pool(
     return _dask_local(workers, announce)
 
 
+def _end_with_client(client: int) -> None:
+    """End this worker process soon after its client, which may have been killed and tells nobody."""
+
+    def watch() -> None:
+        while os.getppid() == client:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="mucoffea-watch").start()
+
+
+class ProcessPool(Executor):
+    """Worker processes on this machine; when one dies, :meth:`restart` brings new ones.
+
+    A death breaks loky's pool as a whole: every call in flight ends with an exception, guilty or not.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool = self._start()
+
+    def _start(self) -> Executor:
+        from loky import ProcessPoolExecutor
+
+        pool: Executor = ProcessPoolExecutor(
+            max_workers=self._workers, initializer=_end_with_client, initargs=(os.getpid(),)
+        )
+        return pool
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """Hand a call to a worker.
+
+        Raises:
+            WorkerLost: a worker died meanwhile.
+        """
+        try:
+            return self._pool.submit(fn, *args, **kwargs)
+        except BrokenExecutor as error:
+            raise WorkerLost(str(error)) from error
+
+    def restart(self) -> None:
+        """Replace all workers by new ones."""
+        self._pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+        self._pool = self._start()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Stop the workers, whatever they are at."""
+        del cancel_futures
+        self._pool.shutdown(wait=wait, kill_workers=True)  # type: ignore[call-arg]
+
+
+def result_of(future: Future) -> Any:
+    """Return the result of a finished call.
+
+    Raises:
+        WorkerLost: its worker died.
+        Interrupted: the scheduler is gone.
+        UserError: the work cannot be sent to a worker.
+    """
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        if "un-serialize" not in str(error):
+            raise WorkerLost(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        cause = str(error.__cause__ or error).strip('" \n').splitlines()[-1]
+        raise UserError(f"A worker process cannot load the analysis: {cause}. {IMPORTABLE}") from error
+    except (CancelledError, OSError) as error:
+        raise Interrupted(
+            f"the scheduler of the workers is gone ({type(error).__name__}). What was finished is kept; --resume goes "
+            f"on with it."
+        ) from error
+    except Exception as error:
+        if type(error).__name__ == "KilledWorker":
+            raise WorkerLost("Dask gave up after several workers died of it") from error
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"A worker cannot do the work: {type(error).__name__}: {reason}. {IMPORTABLE}") from error
+
+
 @contextmanager
 def _inline() -> Iterator[Executor]:
     close_files()
@@ -89,13 +178,11 @@ def _inline() -> Iterator[Executor]:
 
 @contextmanager
 def _processes(workers: int) -> Iterator[Executor]:
-    from loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(max_workers=workers)
+    pool = ProcessPool(workers)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, kill_workers=True)
+        pool.shutdown()
 
 
 @contextmanager

@@ -1,18 +1,15 @@
-"""The run loop: hand out the plan's items, take in outcomes as they come, stop at an error of the analysis."""
+"""The run loop: record outcomes as they come, stop at an error of the analysis or at a full disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 from ..errors import UserError
 from .ledger import Ledger, Outcome
 from .plan import WorkItem
-from .pools import InlinePool
+from .scheduler import Policy, Scheduler
 from .worker import RunItem
-
-#: Items handed out ahead for each worker process: enough to keep it busy, few enough to stop quickly.
-AHEAD = 3
 
 
 class AnalysisError(UserError):
@@ -23,52 +20,50 @@ class AnalysisError(UserError):
         self.outcome = outcome
 
 
+class DiskFullError(UserError):
+    """A result could not be written; its item stays open."""
+
+
 def run_plan(
     ledger: Ledger,
     work: RunItem,
     pool: Executor,
     *,
     workers: int,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-) -> None:
+    on_part: Callable[[WorkItem, bytes], None] = lambda _item, _part: None,
+) -> tuple[str, ...]:
     """Run every item of the ledger's plan that has no outcome yet on ``pool``, and record how it ended.
 
-    An item whose file cannot be read is recorded as failed, and the run goes on with the others.
+    An item whose file cannot be read, or that kills its worker, is tried again as ``policy`` says, then recorded as
+    failed, and the run goes on with the others.
+
+    Args:
+        ledger: of the run.
+        work: what a worker does with an item.
+        pool: see :func:`.pools.open_pool`.
+        workers: number of worker processes.
+        policy: what to do when an item fails.
+        on_outcome: called with each final outcome.
+        on_part: stores a result that its worker could not write itself, before the item is recorded as done.
+
+    Returns:
+        The servers that failed so often that they were avoided.
 
     Raises:
-        AnalysisError: the analysis itself failed on an item; items not yet started are given up.
+        AnalysisError: the analysis failed on an item, and ``policy`` is not to keep going.
+        DiskFullError: a worker could not write a result.
+        Interrupted: the scheduler of the workers is gone.
     """
-    in_flight = 1 if isinstance(pool, InlinePool) else AHEAD * workers
-    for outcome in _outcomes(ledger.open_items, work, pool, in_flight):
+    scheduler = Scheduler(ledger.open_items, work, pool, workers, policy, on_retry=ledger.record_retry)
+    for item, outcome in scheduler.outcomes():
+        if outcome.cause == "disk":
+            raise DiskFullError(f"{outcome.message} Make room, then go on with --resume.")
+        if outcome.part:
+            on_part(item, outcome.part)
         ledger.record(outcome)
         on_outcome(outcome)
-        if outcome.cause == "code":
+        if outcome.cause == "code" and not policy.keep_going:
             raise AnalysisError(outcome)
-
-
-def _outcomes(items: tuple[WorkItem, ...], work: RunItem, pool: Executor, in_flight: int) -> Iterator[Outcome]:
-    waiting = iter(items)
-    running: set[Future] = set()
-    while True:
-        for item in waiting:
-            running.add(pool.submit(work, item))
-            if len(running) >= in_flight:
-                break
-        if not running:
-            return
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield _result(future)
-
-
-def _result(future: Future) -> Outcome:
-    """Return the outcome of an item. Work reports its own failures, so an exception here is the loss of a worker."""
-    try:
-        outcome: Outcome = future.result()
-    except Exception as error:
-        reason = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
-        raise UserError(
-            f"A worker was lost ({reason}). Out of memory is the usual reason: run again with a smaller --chunksize or "
-            f"fewer --workers. What was processed is in the ledger of the output folder."
-        ) from error
-    return outcome
+    return tuple(sorted(scheduler.servers.avoided))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -11,21 +13,45 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import UserError, closest
+from ..filesets.addresses import server
 from .ledger import Outcome
-from .open_files import OpenFile, branch_filter, forget_filter, identity, make_events, open_file, quiet_collector
+from .open_files import (
+    OpenFile,
+    branch_filter,
+    drop_file,
+    forget_filter,
+    identity,
+    make_events,
+    open_file,
+    quiet_collector,
+)
 from .plan import WorkItem
 
 log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
-READING_MODULES = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam")
+READING_MODULES = (
+    *("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam"),
+    "awkward.operations.ak_from_buffers",  # branches that were read, but do not fit each other
+)
+#: Modules that raise an error when a field is not there.
+ARRAY_MODULES = ("awkward", "coffea.", "vector")
+#: Errors of local reads that pass: a file system on a network that hiccups. Anything else is in the bytes, and stays.
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.ENOTCONN, errno.EHOSTDOWN)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Store(Protocol):
     """Where results go; it travels to the workers with the work."""
 
+    def reachable(self) -> bool:
+        """Tell whether this process sees the folder of the results."""
+
     def write(self, item: WorkItem, result: dict[str, Any]) -> None:
         """Keep the result of one work item."""
+
+    def encode(self, item: WorkItem, result: dict[str, Any]) -> bytes:
+        """Return what :meth:`write` would write, to be sent to whoever can."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +76,33 @@ class Work:
                 opened = _open(item, self.timeout)
                 before = opened.directory.file.source.num_requested_bytes
                 result = self._process(item, opened, accessed)
-            self.store.write(item, result)
+        except Exception as error:
+            return _failed(item, error, opened)
+        try:
+            part = self._keep(item, result)
+        except OSError as error:
+            return _not_kept(item, error)
         except Exception as error:
             return _failed(item, error, opened)
         return Outcome(
             index=item.index,
             status="done",
+            path=item.path,
+            host=socket.gethostname(),
             events=len(item),
             seconds=time.perf_counter() - wall,
             cpu_seconds=time.process_time() - cpu,
             bytes_read=opened.directory.file.source.num_requested_bytes - before,
             branches=tuple(sorted({record.branch for record in accessed})),
+            part=part,
         )
+
+    def _keep(self, item: WorkItem, result: dict[str, Any]) -> bytes:
+        """Write the result, or return it where this process does not see the folder."""
+        if not self.store.reachable():
+            return self.store.encode(item, result)
+        self.store.write(item, result)
+        return b""
 
     def _process(self, item: WorkItem, opened: OpenFile, accessed: list[Any]) -> dict[str, Any]:
         schema = load_object(self.schema)
@@ -94,7 +135,7 @@ class Work:
         try:
             return run(only)
         except (AttributeError, KeyError, ValueError) as error:
-            if is_read_error(error) or isinstance(error, UserError):
+            if not _may_lack_a_branch(error, opened.branches - only):
                 raise
             # Code that looks at the data may need a branch that an empty array did not ask for.
             result = run(None)
@@ -108,6 +149,8 @@ def _open(item: WorkItem, timeout: float) -> OpenFile:
     found = str(opened.tree.file.uuid)
     if item.uuid and found != item.uuid:
         raise OSError(f"{item.path} has changed since the plan was made (uuid {found}, planned {item.uuid})")
+    if opened.tree.num_entries < item.stop:
+        raise OSError(f"{item.path} has {opened.tree.num_entries} entries now, the plan {item.stop} or more")
     return opened
 
 
@@ -152,12 +195,27 @@ def is_read_error(error: BaseException) -> bool:
     return False
 
 
+def _may_lack_a_branch(error: Exception, excluded: frozenset[str]) -> bool:
+    """Tell whether an error may come from a branch that the filter kept from the analysis.
+
+    Such an error is raised by a library that knows arrays, and where it names fields, one of them is ``excluded``.
+    """
+    if is_read_error(error) or isinstance(error, UserError):
+        return False
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    if not innermost.f_globals.get("__name__", "").startswith(ARRAY_MODULES):
+        return False
+    named = set(re.findall(r"'(\w+)'", str(error)))
+    return not named or bool(named & {part for branch in excluded for part in (branch, *branch.split("_", 1))})
+
+
 def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcome:
     reading = not isinstance(error, UserError) and (opened is None or is_read_error(error))
     summary = " ".join(str(error).split())[:300]
     if isinstance(error, UserError):
         message = f"{error} (in {item})"
     elif reading:
+        drop_file(item.path)
         message = f"Could not read {item}: {type(error).__name__}: {summary}"
     else:
         hint = _missing_branch(summary, opened.branches if opened else frozenset())
@@ -165,10 +223,32 @@ def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcom
     return Outcome(
         index=item.index,
         status="failed",
+        path=item.path,
+        host=socket.gethostname(),
         cause="read" if reading else "code",
         message=message,
         traceback="".join(traceback.format_exception(error)),
+        transient=reading and is_transient(item.path, error),
     )
+
+
+def _not_kept(item: WorkItem, error: OSError) -> Outcome:
+    full = error.errno in DISK_FULL
+    reason = "the disk or the quota is full" if full else error.strerror or str(error)
+    return Outcome(
+        index=item.index,
+        status="failed",
+        host=socket.gethostname(),
+        cause="disk",
+        message=f"The result of {item} could not be written: {reason} ({error.filename or 'output folder'}).",
+    )
+
+
+def is_transient(path: str, error: BaseException) -> bool:
+    """Tell whether the same replica may be read at the next attempt: servers and network disks have bad moments."""
+    if server(path):
+        return True
+    return any(isinstance(link, OSError) and link.errno in PASSING for link in _chain(error))
 
 
 def _missing_branch(summary: str, branches: frozenset[str]) -> str:

@@ -17,13 +17,18 @@ from typing import Any
 from ..errors import UserError, closest
 from .addresses import anchored, is_remote, local_path, split_object
 from .eras import find_era
-from .models import Dataset, KnownFile, Scalar
+from .models import CHECKSUMS, Dataset, KnownFile, Scalar
 from .yaml_source import Document, Location, validate
 
 #: Keys of a dataset in the JSON.
 DATASET_KEYS = ("files", "metadata", "treename", "form", "compressed_form", "format", "did")
 #: Keys of a file in the JSON.
-FILE_KEYS = ("object_path", "num_entries", "uuid", "steps", "lfn", "pfn", "format", "num_selected_entries")
+FILE_KEYS = ("steps", "lfn", "pfn", "format", "num_selected_entries")
+#: Those that say something of the file; of several for one field the first counts. Rucio has ``bytes`` and ``adler32``.
+FILE_FIELDS = {
+    **{"object_path": "tree", "num_entries": "entries", "uuid": "uuid", "size": "size", "bytes": "size"},
+    **dict.fromkeys(("checksum", *reversed(CHECKSUMS)), "checksum"),
+}
 #: Spellings of metadata that become fields of the dataset.
 IS_MC = ("isMC", "is_mc")
 IS_DATA = ("isData", "is_data")
@@ -108,20 +113,20 @@ def _texts(document: Document, values: list[Any], where: Location) -> list[str]:
 
 
 def _known(document: Document, content: dict[str, Any], where: Location) -> KnownFile:
-    _check_keys(document, content, FILE_KEYS, where)
+    _check_keys(document, content, (*FILE_KEYS, *FILE_FIELDS), where)
     known: dict[str, Any] = {}
-    for key, field in (("object_path", "tree"), ("num_entries", "entries"), ("uuid", "uuid")):
+    for key, field in FILE_FIELDS.items():
         found = content.get(key)
-        if found is None:
+        if found is None or field in known:
             continue
-        if key == "num_entries":
-            valid, needed = type(found) is int and found >= 0, "a number of events"
+        if field in ("entries", "size"):
+            valid, needed = type(found) is int and found >= 0, "a number of events" if field == "entries" else "bytes"
         else:
             valid, needed = isinstance(found, str), "text"
         if not valid:
             document.fail(f"'{key}' must be {needed}, not {json.dumps(found)}.", (*where, key))
-        known[field] = found
-    return KnownFile(**known)
+        known[field] = f"{key}:{found}" if key in CHECKSUMS else found
+    return validate(KnownFile, document, known, where)
 
 
 def _fields_of_metadata(document: Document, name: str, metadata: dict[str, Any], first: str) -> dict[str, Any]:

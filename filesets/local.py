@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import logging
-import os
-import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from ..errors import UserError, closest
 from .addresses import expand, is_remote, local_path, logical_name, redacted, split_object
-from .metadata_cache import remembered
+from .branches import compressed_bytes
+from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
+from .opening import TIMEOUT, read_root
+from .opening import BadFile as BadFile
+from .opening import UnreachableFile as UnreachableFile
+from .soundness import check_tree
 
 logger = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+#: Checks the bytes of a replica, given its path and what the file says of itself.
+Verify = Callable[[str, FileEntry], None]
 Kind = Literal["data", "mc"]
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
-#: Seconds until a server counts as not answering.
-TIMEOUT = 30.0
-
-
-class FileError(UserError):
-    """Something is wrong with one file; ``path`` says which. Other files can still be processed."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
-        self.path = path
-
-    def __str__(self) -> str:
-        return redacted(str(self.args[1]))
-
-
-class BadFile(FileError):
-    """The file is there but is no ROOT file, is truncated or corrupt, or lacks the tree."""
-
-
-class UnreachableFile(FileError):
-    """The server did not deliver the file: no package for its protocol, no network, no answer in time."""
+#: What a fileset may say of a file, and all its replicas have in common.
+DECLARED = ("entries", "uuid", "size", "checksum")
 
 
 def build_fileset(dataset: Dataset) -> Fileset:
@@ -73,40 +58,88 @@ def build_fileset(dataset: Dataset) -> Fileset:
     return Fileset(dataset=dataset, files=tuple(entries.values()))
 
 
-def inspect(entry: FileEntry, *, timeout: float = TIMEOUT) -> FileEntry:
+def inspect(
+    entry: FileEntry, *, timeout: float = TIMEOUT, branches: bool = False, verify: Verify | None = None
+) -> FileEntry:
     """Open a file once and return what it says of itself: entries, uuid, size and sums of generated events.
 
-    Replicas are tried in their order; the one that answers comes first in the result. A tree without events is allowed
-    and logged.
+    Replicas are tried in their order; the first that is good comes first in the result. One that is damaged is left
+    out, and so are all that were not read where ``verify`` is asked for. A tree without events is allowed and logged.
 
     Args:
-        entry: the file; what it already says of entries and uuid must agree with what is found.
+        entry: the file; what it already says of entries, uuid and size must agree with what is found.
         timeout: seconds for each replica on a server.
+        branches: if the file has to be opened, also remember what :func:`branch_sizes` returns.
+        verify: called with path and description of a replica; raises BadFile where its bytes are not what they were.
 
     Raises:
         UserError: the local file is missing or may not be read.
         BadFile: not a ROOT file, truncated, corrupt, without the tree, or not the file that ``entry`` describes.
-        UnreachableFile: no replica could be reached.
+        UnreachableFile: no replica is good, and some could not be reached.
     """
-    unreachable: UnreachableFile | None = None
+    failures: dict[str, UserError] = {}
     for path in entry.replicas:
         try:
-            found = remembered(path, f"describe {entry.tree}", partial(_ask, path, entry.tree, timeout))
-        except UnreachableFile as error:
-            unreachable = unreachable or error
+            found = _examine(entry, path, timeout, branches)
+            if verify is not None:
+                verify(path, found)
+        except UserError as error:
+            failures[path] = error
             continue
-        _check_same(entry, path, found)
-        if found["entries"] == 0:
-            logger.warning("%s: the tree '%s' has no events", redacted(path), entry.tree)
-        others = tuple(one for one in entry.replicas if one != path)
-        return FileEntry.model_validate({**entry.model_dump(), **found, "replicas": (path, *others)})
-    if unreachable is None:  # a FileEntry has at least one replica
-        raise AssertionError(f"{entry.lfn} has no replica")
-    raise unreachable
+        for other, reason in failures.items():
+            logger.warning("%s is read from %s instead of %s: %s", entry.lfn, redacted(path), redacted(other), reason)
+        return found.model_copy(update={"replicas": _usable(entry, path, failures, verified=verify is not None)})
+    raise _no_replica(entry, failures)
 
 
-def _ask(path: str, tree: str, timeout: float) -> dict[str, Any]:
-    return _guarded(path, timeout, partial(_describe, path=path, tree=tree))
+def branch_sizes(entry: FileEntry, *, timeout: float = TIMEOUT) -> dict[str, int]:
+    """Return branch → compressed bytes in the file, from its first replica; no event is read.
+
+    Raises:
+        UserError, BadFile, UnreachableFile: as :func:`inspect`.
+    """
+    path = entry.replicas[0]
+
+    def ask() -> dict[str, int]:
+        return read_root(path, timeout, lambda file: compressed_bytes(_get_tree(file, path, entry.tree)))
+
+    return remembered(path, f"branches {entry.tree}", ask)
+
+
+def _usable(entry: FileEntry, path: str, failures: Mapping[str, UserError], *, verified: bool) -> tuple[str, ...]:
+    """Return the good replica and, for later trouble, the others that may be good; those out of reach come last."""
+    if verified:
+        return (path,)
+    untried = [one for one in entry.replicas if one != path and one not in failures]
+    return (path, *untried, *(one for one, error in failures.items() if isinstance(error, UnreachableFile)))
+
+
+def _no_replica(entry: FileEntry, failures: Mapping[str, UserError]) -> UserError:
+    if len(failures) == 1:
+        return next(iter(failures.values()))
+    kind = UnreachableFile if any(isinstance(one, UnreachableFile) for one in failures.values()) else BadFile
+    reasons = " ".join(f"({number}) {error}" for number, error in enumerate(failures.values(), 1))
+    return kind(entry.replicas[0], f"None of the {len(failures)} replicas of {entry.lfn} can be read. {reasons}")
+
+
+def _examine(entry: FileEntry, path: str, timeout: float, branches: bool) -> FileEntry:
+    def look(file: Any) -> dict[str, Any]:
+        description = _describe(file, path, entry.tree)
+        if branches:
+            remember(path, f"branches {entry.tree}", compressed_bytes(file[entry.tree.strip("/")]))
+        return description
+
+    found = remembered(path, f"describe {entry.tree}", partial(read_root, path, timeout, look))
+    _check_same(entry, path, found)
+    if found["entries"] == 0:
+        logger.warning("%s: the tree '%s' has no events", redacted(path), entry.tree)
+    try:
+        return FileEntry.model_validate({**entry.model_dump(), **found})
+    except ValidationError as error:
+        reason = error.errors()[0]
+        raise BadFile(
+            path, f"The file {path} is corrupt: '{reason['loc'][-1] if reason['loc'] else ''}': {reason['msg']}."
+        ) from None
 
 
 def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tuple[Kind, str]:
@@ -130,7 +163,7 @@ def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tu
         return ("mc" if generated else "data"), name
 
     def ask() -> dict[str, Any]:
-        kind, name = _guarded(path, timeout, look)
+        kind, name = read_root(path, timeout, look)
         return {"kind": kind, "tree": name}
 
     answer = remembered(path, f"sniff {tree or ''}", ask)
@@ -163,6 +196,8 @@ def _entry(dataset: Dataset, name: str) -> FileEntry:
         tree=tree or known.tree or dataset.tree,
         entries=known.entries,
         uuid=known.uuid,
+        size=known.size,
+        checksum=known.checksum,
     )
 
 
@@ -182,99 +217,28 @@ def _with_replica(dataset: Dataset, first: FileEntry, second: FileEntry) -> File
             f"The file {path} is named twice in the dataset '{dataset.name}' ({dataset.origin}); its events would be "
             "counted twice. Remove one of them."
         )
-    return first.model_copy(update={"replicas": (*first.replicas, path)})
+    known: dict[str, Any] = {"replicas": (*first.replicas, path)}
+    for name in DECLARED:
+        mine, its = getattr(first, name), getattr(second, name)
+        if None not in (mine, its) and mine != its:
+            raise UserError(
+                f"The replicas {first.replicas[0]} and {path} of one file of the dataset '{dataset.name}' "
+                f"({dataset.origin}) have a different {name}, {mine} and {its}: they cannot be the same bytes."
+            )
+        known[name] = its if mine is None else mine
+    return first.model_copy(update=known)
 
 
 def _check_same(entry: FileEntry, path: str, found: Mapping[str, Any]) -> None:
     """Refuse a file whose content is not what the fileset says: it was replaced, or the JSON is old."""
-    for name in ("entries", "uuid"):
+    for name in ("size", "entries", "uuid"):
         declared = getattr(entry, name)
-        if declared is not None and str(declared).lower() != str(found[name]).lower():
+        if declared is not None and found[name] is not None and str(declared).lower() != str(found[name]).lower():
             raise BadFile(
                 path,
                 f"The file {path} has {name} {found[name]}, but its fileset says {declared}: the file has changed. "
                 "Write the fileset again, or leave this value out.",
             )
-
-
-def _guarded(path: str, timeout: float, work: Callable[[Any], Result]) -> Result:
-    """Return ``work(opened file)``, with every failure told apart."""
-    remote = is_remote(path)
-    if not remote:
-        _check_header(path)
-
-    def run() -> Result:
-        import uproot
-
-        with uproot.open(path, object_cache=None, array_cache=None) as file:
-            return work(file)
-
-    try:
-        return _in_time(run, timeout) if remote else run()
-    except UserError:
-        raise
-    except ImportError as error:
-        if not remote:  # a package for its compression, say
-            raise UserError(f"The file {path} cannot be read: {_first_line(error)}.") from None
-        reason = _first_line(error).split(". ")[0]
-        raise UnreachableFile(
-            path, f"The file {path} cannot be reached: {reason} (pip install 'mucoffea[grid]')."
-        ) from None
-    except OSError as error:
-        if not remote:
-            raise BadFile(path, f"The file {path} is truncated or corrupt: {_first_line(error)}.") from None
-        reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else _first_line(error)
-        raise UnreachableFile(
-            path, f"The file {path} cannot be reached: {reason}. Check the address, the network and your grid proxy."
-        ) from None
-    except Exception as error:  # damaged bytes surface in uproot as almost any exception
-        reason = f"{type(error).__name__}: {_first_line(error)}"
-        raise BadFile(path, f"The file {path} cannot be read as a ROOT file: {reason}.") from error
-
-
-def _in_time(run: Callable[[], Result], timeout: float) -> Result:
-    """Return ``run()``, or raise TimeoutError; the thread that hangs is left behind as a daemon."""
-    future: Future[Result] = Future()
-
-    def target() -> None:
-        try:
-            future.set_result(run())
-        except Exception as error:  # handed to the waiting thread
-            future.set_exception(error)
-
-    threading.Thread(target=target, daemon=True, name="mucoffea-open").start()
-    return future.result(timeout)
-
-
-def _check_header(path: str) -> None:
-    """Tell a missing, forbidden, empty, foreign or truncated file from its first bytes and its size.
-
-    The header has the position of the end of the file (https://root.cern/doc/master/classTFile.html).
-    """
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(20)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise UserError(f"The file {path} does not exist.") from None
-    except PermissionError:
-        raise UserError(f"The file {path} may not be read: no permission. Ask its owner, or chmod it.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder, not a ROOT file.") from None
-    except OSError as error:
-        raise BadFile(path, f"The file {path} cannot be read: {error.strerror or error}.") from None
-    if size == 0:
-        raise BadFile(path, f"The file {path} is empty (0 bytes); copy it again.")
-    if head[:4] != b"root":
-        raise BadFile(path, f"The file {path} is not a ROOT file: it starts with {head[:4]!r}.")
-    end = None
-    if len(head) == 20:
-        version, _begin, end = struct.unpack(">iii", head[4:16])
-        if version >= 1_000_000:  # files above 2 GB have long positions
-            (end,) = struct.unpack(">q", head[12:20])
-    if end is None or size < end:
-        expected = "" if end is None else f" of {end}"
-        raise BadFile(path, f"The file {path} is truncated: {size}{expected} bytes are there; copy it again.")
 
 
 def _trees(file: Any) -> list[str]:
@@ -292,10 +256,14 @@ def _get_tree(file: Any, path: str, name: str) -> Any:
 
 def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
     events = _get_tree(file, path, tree)
-    count, sumw = _generated(file)
     size = file.file.source.num_bytes
     if size is not None and size < file.file.fEND:
         raise BadFile(path, f"The file {path} is truncated: {size} of {file.file.fEND} bytes are there.")
+    try:
+        check_tree(events, size)
+    except ValueError as error:
+        raise BadFile(path, f"The file {path} is corrupt: {error}.") from None
+    count, sumw = _generated(file)
     return {
         "entries": int(events.num_entries),
         "uuid": str(file.file.uuid),
@@ -319,6 +287,7 @@ def _generated(file: Any) -> tuple[int | None, float | None]:
     if "Runs" not in _trees(file):
         return None, None
     runs = file["Runs"]
+    check_tree(runs, file.file.source.num_bytes)
     names = set(runs.keys(recursive=False))
     sums: list[Any] = []
     for name in ("genEventCount", "genEventSumw"):
@@ -326,7 +295,3 @@ def _generated(file: Any) -> tuple[int | None, float | None]:
         sums.append(None if branch is None else sum(runs[branch].array().tolist()))
     count, sumw = sums
     return (None if count is None else int(count)), (None if sumw is None else float(sumw))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".,")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..errors import closest
 
 Scalar = str | int | float | bool | None
 Text = Annotated[str, Field(min_length=1)]
@@ -36,6 +38,27 @@ def _scalars(values: Any) -> Any:
 
 
 Metadata = Annotated[dict[str, Scalar], BeforeValidator(_scalars)]
+
+
+#: Checksum → its number of hexadecimal digits; grid storage keeps the first.
+CHECKSUMS = {"adler32": 8, "crc32": 8, "md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+
+
+def _checksum(text: str) -> str:
+    """Return ``algorithm:hex`` in lower case; leading zeros, which some storage drops, are put back."""
+    algorithm, _, digits = text.strip().lower().partition(":")
+    if algorithm not in CHECKSUMS:
+        raise ValueError(
+            f"'{text}' is no checksum 'algorithm:hex'.{closest(algorithm, CHECKSUMS)} Known: {', '.join(CHECKSUMS)}"
+        )
+    length = CHECKSUMS[algorithm]
+    digits = digits.removeprefix("0x").rjust(length if length == 8 else 0, "0")
+    if len(digits) != length or set(digits) - set("0123456789abcdef"):
+        raise ValueError(f"'{text}' must have {length} hexadecimal digits after '{algorithm}:'")
+    return f"{algorithm}:{digits}"
+
+
+Checksum = Annotated[str, AfterValidator(_checksum)]
 
 
 class CrossSection(Strict):
@@ -71,11 +94,13 @@ class Luminosity(Strict):
 
 
 class KnownFile(Strict):
-    """What a fileset JSON says of a file before anyone has opened it."""
+    """What a fileset says of a file before anyone has opened it; see :class:`FileEntry`."""
 
     tree: str | None = None
     entries: int | None = Field(default=None, ge=0)
     uuid: str | None = None
+    size: int | None = Field(default=None, ge=0)
+    checksum: Checksum | None = None
 
 
 class Dataset(Strict):
@@ -160,7 +185,7 @@ class FileEntry(Strict):
         entries: of the tree.
         uuid: of the file, as ROOT writes it.
         size: in bytes.
-        checksum: ``algorithm:hex``.
+        checksum: ``algorithm:hex`` with one of :data:`CHECKSUMS`; ``--verify`` holds the bytes against it.
         clusters: entry numbers, from 0 to ``entries``, at which all branches start a new basket or cluster: what lies
             between two of them is decompressed as a whole.
         gen_event_count: Σ ``Runs.genEventCount``, the generated events before any skim.
@@ -173,7 +198,7 @@ class FileEntry(Strict):
     entries: int | None = Field(default=None, ge=0)
     uuid: str | None = None
     size: int | None = Field(default=None, ge=0)
-    checksum: str | None = None
+    checksum: Checksum | None = None
     clusters: Annotated[tuple[int, ...], Field(strict=False)] = ()
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None

@@ -13,7 +13,7 @@ from .addresses import anchored, expand, is_remote, local_path, logical_name, sp
 from .coffea_json import parse_filesets
 from .eras import find_era
 from .local import BadFile, Kind, sniff
-from .models import Dataset, Fileset
+from .models import Dataset, Fileset, KnownFile
 from .yaml_source import Document, read_document, validate
 
 DATASETS = Path(__file__).parents[1] / "datasets"
@@ -40,11 +40,11 @@ def load_registry(folder: Path = DATASETS) -> dict[str, Dataset]:
     return dict(sorted(registry.items()))
 
 
-def read_datasets(path: Path) -> list[Dataset]:
+def read_datasets(path: Path, *, strict: bool = True) -> list[Dataset]:
     """Return the datasets of a YAML (one, or a list of them) or of a fileset JSON.
 
     Relative paths in it start at its folder. In YAML, simulation must have a cross section; a JSON may lack it, and is
-    then not normalised.
+    then not normalised; with ``strict`` off, so may a YAML.
 
     Raises:
         UserError: with file, line, key and closest valid name.
@@ -53,22 +53,23 @@ def read_datasets(path: Path) -> list[Dataset]:
     if path.name.endswith((".json", ".json.gz")):
         return parse_filesets(document)
     if isinstance(document.data, list):
-        return [_yaml_dataset(document, value, (index,)) for index, value in enumerate(document.data)]
-    return [_yaml_dataset(document, document.data, ())]
+        return [_yaml_dataset(document, value, (index,), strict) for index, value in enumerate(document.data)]
+    return [_yaml_dataset(document, document.data, (), strict)]
 
 
-def resolve(requests: Sequence[str], registry: Mapping[str, Dataset]) -> list[Dataset]:
+def resolve(requests: Sequence[str], registry: Mapping[str, Dataset], *, strict: bool = True) -> list[Dataset]:
     """Return the datasets that ``requests`` name, in their order, each once.
 
     A request is a name, a glob pattern over names, ``all``, or a path: YAML, fileset JSON (``.json``, ``.json.gz``), a
-    ROOT file or an address of one, a folder of ROOT files, or a pattern of such paths.
+    ROOT file or an address of one, a folder of ROOT files, or a pattern of such paths. ``strict``: see
+    :func:`read_datasets`.
 
     Raises:
         UserError: nothing has that name or matches the pattern, a file is wrong, or two datasets share a name.
     """
     chosen: dict[str, Dataset] = {}
     for request in requests:
-        for dataset in _resolve_one(request, registry):
+        for dataset in _resolve_one(request, registry, strict):
             known = chosen.setdefault(dataset.name, dataset)
             if known != dataset:
                 raise UserError(
@@ -117,9 +118,10 @@ def rows(datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
     ]
 
 
-def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...]) -> Dataset:
+def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict: bool) -> Dataset:
+    value, known = _known_files(document, value, where)
     dataset = validate(Dataset, document, value, where)
-    if dataset.kind == "mc" and dataset.cross_section is None:
+    if strict and dataset.kind == "mc" and dataset.cross_section is None:
         document.fail(
             f"the simulated dataset '{dataset.name}' has no cross section. Add 'cross_section:' with 'value' (in pb, "
             "or with 'unit') and 'source'.",
@@ -134,18 +136,31 @@ def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...]) -> Dat
     update: dict[str, Any] = {"origin": str(document.path)}
     if dataset.files is not None:
         update["files"] = tuple(anchored(one, folder) for one in dataset.files)
+        update["known_files"] = {anchored(one, folder): what for one, what in known.items()}
     if dataset.glob is not None:
         update["glob"] = anchored(dataset.glob, folder)
     return dataset.model_copy(update=update)
 
 
-def _resolve_one(request: str, registry: Mapping[str, Dataset]) -> list[Dataset]:
+def _known_files(document: Document, value: Any, where: tuple[int, ...]) -> tuple[Any, dict[str, KnownFile]]:
+    """Return a dataset with ``files`` as a list, and what it says of each of them where ``files`` is a mapping."""
+    files = value.get("files") if isinstance(value, dict) else None
+    if not isinstance(files, dict):
+        return value, {}
+    known = {
+        str(path): validate(KnownFile, document, {} if content is None else content, (*where, "files", str(path)))
+        for path, content in files.items()
+    }
+    return {**value, "files": list(known)}, known
+
+
+def _resolve_one(request: str, registry: Mapping[str, Dataset], strict: bool) -> list[Dataset]:
     if request == "all":
         return list(registry.values())
     if request in registry:
         return [registry[request]]
     if _is_path(request):
-        return _from_path(request)
+        return _from_path(request, strict)
     if glob.has_magic(request):
         found = [dataset for name, dataset in registry.items() if fnmatch.fnmatchcase(name, request)]
         if not found:
@@ -158,7 +173,7 @@ def _is_path(request: str) -> bool:
     return "/" in request or split_object(request)[0].endswith(_SUFFIXES) or Path(request).exists()
 
 
-def _from_path(request: str) -> list[Dataset]:
+def _from_path(request: str, strict: bool) -> list[Dataset]:
     path, tree = split_object(request)
     if is_remote(path):
         return [_root_dataset(_stem(path), [path], tree)]
@@ -167,11 +182,11 @@ def _from_path(request: str) -> list[Dataset]:
         matches = expand(path)
         if not matches:
             raise UserError(f"No file matches '{request}'.")
-        return [dataset for one in matches for dataset in _from_path(one + (f":{tree}" if tree else ""))]
+        return [dataset for one in matches for dataset in _from_path(one + (f":{tree}" if tree else ""), strict)]
     if local.is_dir():
         return [_root_dataset(local.name, _root_files(local), tree)]
     if local.name.endswith(_SUFFIXES[:-1]):
-        return read_datasets(local)
+        return read_datasets(local, strict=strict)
     if not local.exists():
         near = closest(local.name, [one.name for one in local.parent.glob("*")]) if local.parent.is_dir() else ""
         raise UserError(f"The file {request} does not exist.{near} A dataset of the package? {HINT}")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: The category axes that every histogram has before its observable.
 CATEGORIES = ("dataset", "region", "variation")
+#: Storage ``Weight``: value and variance.
+BYTES_PER_BIN = 16
 
 
 class Histogram(BaseModel):
@@ -59,10 +61,9 @@ class Histogram(BaseModel):
         """
         import hist
 
-        kept = [region for region in regions if not self.regions or region in self.regions]
         categories = [
             hist.axis.StrCategory(list(values), growth=True, name=name)
-            for name, values in zip(CATEGORIES, ([dataset], kept, variations), strict=True)
+            for name, values in zip(CATEGORIES, ([dataset], self._kept(regions), variations), strict=True)
         ]
         observable: hist.axis.Regular | hist.axis.Variable
         if self.edges:
@@ -70,3 +71,11 @@ class Histogram(BaseModel):
         else:
             observable = hist.axis.Regular(self.bins, self.start, self.stop, name=self.name, label=self.axis_label)
         return hist.Hist(*categories, observable, storage=hist.storage.Weight(), name=self.name)
+
+    def size(self, regions: Sequence[str], variations: Sequence[str]) -> int:
+        """Return the bytes that the content of :meth:`create` takes in memory, for one dataset."""
+        bins = len(self.edges) - 1 if self.edges else int(self.bins or 0)
+        return len(self._kept(regions)) * len(variations) * (bins + 2) * BYTES_PER_BIN
+
+    def _kept(self, regions: Sequence[str]) -> list[str]:
+        return [region for region in regions if not self.regions or region in self.regions]

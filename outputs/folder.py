@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
 
+log = logging.getLogger(__name__)
+
 #: Where a run works until it has finished; after a failure it holds the plan, the ledger and the finished parts.
 UNFINISHED = "unfinished"
-#: One line for each work item that ended, appended as it ends.
-JOURNAL = "journal.jsonl"
+#: The database of what ended how, written while the run goes on.
+LEDGER = "ledger.sqlite"
+#: Held by the run that is at work.
+LOCK = "lock"
 #: What a finished run leaves, in the order in which it is taken away and, reversed, put in place.
 PRODUCTS = (
     "report.json",
@@ -29,11 +37,11 @@ PRODUCTS = (
 )
 
 
-def check_output(folder: Path, *, overwrite: bool) -> None:
-    """Make sure that a run may write to ``folder``, changing nothing.
+def check_output(folder: Path) -> None:
+    """Make sure that a run can write to ``folder``, changing nothing.
 
     Raises:
-        UserError: it is a file, cannot be written, holds a result and ``overwrite`` is off, or holds other things.
+        UserError: it is a file, cannot be written, or holds things that are no result.
     """
     existing = _existing_parent(folder)
     if not existing.is_dir():
@@ -51,43 +59,69 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
             f"The output folder {folder} is not empty and holds no mucoffea result, so nothing is written there. "
             f"Choose another with --output-dir."
         )
-    if "report.json" in held and not overwrite:
-        raise UserError(
-            f"The output folder {folder} holds a result already. Give --overwrite to replace it, or choose "
-            f"another folder with --output-dir."
-        )
 
 
-def start_output(folder: Path, *, keep_parts: bool = False) -> Path:
-    """Make the folder to work in inside ``folder`` (call :func:`check_output` before), and return it.
+@contextmanager
+def hold(folder: Path) -> Iterator[Path]:
+    """Keep other runs out of ``folder`` while this one is at work; yield the folder to work in.
 
-    It is empty, but for the parts and the journal of an interrupted run with ``keep_parts``.
+    The lock is the system's (flock), so it ends with the process, however that ends.
 
     Raises:
-        UserError: the system refuses.
+        UserError: another run is at work there, or the system refuses.
     """
     work = folder / UNFINISHED
     try:
-        for path in work.iterdir() if work.exists() else ():
-            if not (keep_parts and path.name in ("parts", JOURNAL)):
-                _remove(path)
-        (work / "parts").mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / LOCK).open("a")
     except OSError as error:
         raise UserError(
             f"The output folder {folder} cannot be written: {error.strerror or error}. "
             f"Choose another with --output-dir."
         ) from None
-    return work
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"Another run is at work in the output folder {folder}. Wait for it, or choose another folder with "
+                f"--output-dir."
+            ) from None
+        except OSError as error:
+            log.warning("%s: the file system has no locks (%s); do not start a second run there", folder, error)
+        try:
+            yield work
+        finally:
+            if work.exists() and [path.name for path in work.iterdir()] == [LOCK]:
+                shutil.rmtree(work)
 
 
-def publish_output(folder: Path) -> None:
-    """Put the finished result in place of an earlier one; other files in ``folder`` are left alone."""
+def start_output(work: Path, *, keep_parts: bool = False) -> None:
+    """Empty the folder to work in, but for the parts and the ledger of an interrupted run with ``keep_parts``."""
+    for path in work.iterdir():
+        kept = keep_parts and (path.name == "parts" or path.name.startswith(LEDGER))
+        if not kept and path.name != LOCK:
+            _remove(path)
+    (work / "parts").mkdir(exist_ok=True)
+
+
+def publish_output(folder: Path, *, complete: bool) -> None:
+    """Put the finished result in place of an earlier one; other files in ``folder`` are left alone.
+
+    An incomplete result keeps its parts and its ledger, so that what failed can be tried again.
+    """
     work = folder / UNFINISHED
     for name in PRODUCTS:
         _remove(folder / name)
     for name in reversed(PRODUCTS):
         if (work / name).exists():
             (work / name).replace(folder / name)
+    if complete:
+        clear_work(work)
+
+
+def clear_work(work: Path) -> None:
+    """Remove the folder to work in, of which nothing is needed any more."""
     shutil.rmtree(work)
 
 

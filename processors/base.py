@@ -5,16 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from coffea.processor import ProcessorABC
 from pydantic import BaseModel, ConfigDict
 
 from ..corrections.catalogue import CorrectionRecord
+from ..histograms.specification import Histogram
+from .requirements import Requirement
 
 #: Name of a sample without era: no correction is known for it.
 NO_ERA = ""
+
+Kind = Literal["data", "mc"]
 
 
 class EraInputs(BaseModel):
@@ -62,6 +66,9 @@ class Analysis(ProcessorABC):
     """
 
     parameters_model: ClassVar[type[Parameters]] = Parameters
+    #: What ``process`` fills, and in which regions: the memory of a run is estimated from it.
+    histograms: ClassVar[tuple[Histogram, ...]] = ()
+    regions: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None) -> None:
         self.parameters = parameters if parameters is not None else self.parameters_model()
@@ -71,6 +78,17 @@ class Analysis(ProcessorABC):
     @abstractmethod
     def corrections(cls, parameters: Any) -> Mapping[str, str | None]:
         """Return the corrections that the analysis applies with ``parameters``: name → working point, or None."""
+
+    def requirements(self, kind: Kind, era: EraInputs) -> tuple[Requirement, ...]:  # noqa: ARG002 (see the analyses)
+        """Return the branches that ``process`` reads from data or simulation of ``era``, component by component.
+
+        An analysis that declares none is not checked before it runs.
+        """
+        return ()
+
+    def variations(self, era: EraInputs) -> tuple[str, ...]:  # noqa: ARG002 (see the analyses)
+        """Return the variations that the histograms have in ``era``."""
+        return ("nominal",)
 
     def era_inputs(self, events: Any) -> EraInputs:
         """Return what the era of ``events`` gives; empty without an era."""
@@ -98,6 +116,21 @@ class Analysis(ProcessorABC):
 
     def postprocess(self, accumulator: Any) -> None:
         """Do nothing: normalisation and plots belong to the run, not to the analysis."""
+
+
+def event_requirements(kind: Kind) -> tuple[Requirement, ...]:
+    """Return what every analysis of NanoAOD needs of an event."""
+    identity = Requirement(
+        component="event identity",
+        branches=("run", "luminosityBlock", "event"),
+        advice="Without run, luminosity block and event number an event has no identity. Make the file anew with them.",
+    )
+    weight = Requirement(
+        component="generator weight",
+        branches=("genWeight",),
+        advice="Simulation has one; data are declared with 'kind: data'.",
+    )
+    return (identity,) if kind == "data" else (identity, weight)
 
 
 def is_data(events: Any) -> bool:

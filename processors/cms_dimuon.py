@@ -17,14 +17,26 @@ from ..corrections.muon_momentum import scaled_pt
 from ..errors import UserError
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
+from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
 from ..selections.flat import FlatCollection
-from ..selections.muons import MuonSelection, described, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
+from ..selections.muons import branches as muon_branches
+from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import LeadingPair, leading_pair
-from ..selections.triggers import MAX_DELTA_R, flat_matched
+from ..selections.triggers import MAX_DELTA_R, flat_matched, object_branches
 from . import base, cms_events
-from .cms_events import event_cuts
-from .muon_weights import EFFECTS, GENERATOR, Counters, event_weights, tally
+from .cms_events import cut_requirements, event_cuts
+from .muon_weights import (
+    EFFECTS,
+    GENERATOR,
+    Counters,
+    event_weights,
+    scale_requirement,
+    tally,
+    weight_requirements,
+)
+from .requirements import Need, Requirement
 
 HISTOGRAMS = (
     Histogram(name="mass", label=r"$m_{\mu\mu}$", unit="GeV", bins=60, start=60, stop=120, regions=("z", "same_sign")),
@@ -49,6 +61,8 @@ REGIONS = ("z", "opposite_sign", "same_sign")
 #: Tried where no era says which triggers were unprescaled; a path that a file lacks has not fired.
 TRIGGERS = ("HLT_IsoMu24", "HLT_IsoTkMu24", "HLT_IsoMu27", "HLT_IsoMu20", "HLT_IsoTkMu20")
 
+UNMATCHED = "Leave both out: --set trigger_match=false --set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
+
 
 class DimuonParameters(base.Parameters):
     """Thresholds of the dimuon analysis; momenta and masses in GeV, distances in cm."""
@@ -70,6 +84,8 @@ class Dimuon(base.Analysis):
 
     parameters_model: ClassVar[type[base.Parameters]] = DimuonParameters
     parameters: DimuonParameters
+    histograms = HISTOGRAMS
+    regions = REGIONS
     cuts = (
         "certified",
         "met_filters",
@@ -111,6 +127,31 @@ class Dimuon(base.Analysis):
         }
         return {name: points.get(name) for name in parameters.corrections if not idle.get(name, False)}
 
+    def requirements(self, kind: base.Kind, era: base.EraInputs) -> tuple[Requirement, ...]:
+        """See :meth:`base.Analysis.requirements`."""
+        chosen = self.parameters
+        named = chosen.triggers is not None or "single_muon" in era.triggers
+        found = [
+            *cut_requirements(kind, era, paths=self.triggers(era), met_filters=chosen.met_filters, named=named),
+            Requirement(component="muon selection", branches=muon_branches(chosen.muon), advice=OTHER_MUONS),
+            Requirement(component="muon pair", branches=branches_of("Muon", PAIR_COLUMNS)),
+            Requirement(component="histogram npvs", branches=("PV_npvs",)),
+        ]
+        if self.matches_trigger:
+            need: Need = "all" if "muon_trigger" in era.corrections else "together"
+            found.append(
+                Requirement(component="trigger matching", branches=object_branches(), need=need, advice=UNMATCHED)
+            )
+        if "muon_scale" in era.corrections:
+            found.append(scale_requirement())
+        if kind == "mc":
+            found += weight_requirements(era.corrections, trigger=True)
+        return tuple(found)
+
+    def variations(self, era: base.EraInputs) -> tuple[str, ...]:
+        """See :meth:`base.Analysis.variations`."""
+        return ("nominal", "uncorrected") if era.corrections else ("nominal",)
+
     @property
     def region_cuts(self) -> dict[str, dict[str, bool]]:
         """Region → cuts that an event of it passes, or fails."""
@@ -145,10 +186,10 @@ class Dimuon(base.Analysis):
         """Return the result of one chunk of NanoEvents."""
         era = self.era_inputs(events)
         generator = base.generator_weight(events)
-        variations = ("nominal", "uncorrected") if era.corrections else ("nominal",)
+        variations = self.variations(era)
         filler = Filler(HISTOGRAMS, events.metadata["dataset"], regions=REGIONS, variations=variations)
         counters: Counters = {}
-        before = event_cuts(events, era, counters, triggers=self.triggers(era), met_filters=self.parameters.met_filters)
+        before = event_cuts(events, era, counters, paths=self.triggers(era), met_filters=self.parameters.met_filters)
         muons = FlatCollection(events.Muon)
         trigger_objects = self.trigger_objects(events, era, counters)
         result: dict[str, Any] = {"sumw": float(generator.sum())}
@@ -173,6 +214,11 @@ class Dimuon(base.Analysis):
         if self.parameters.triggers is not None:
             return self.parameters.triggers
         return era.triggers.get("single_muon", TRIGGERS)
+
+    @property
+    def matches_trigger(self) -> bool:
+        """Whether the leading muon is to be matched to the trigger."""
+        return self.parameters.trigger_match and self.parameters.triggers != ()
 
     def muon_pair(
         self, events: Any, muons: FlatCollection, era: base.EraInputs, corrected: bool, counters: Counters
@@ -220,15 +266,14 @@ class Dimuon(base.Analysis):
         Raises:
             UserError: the file has no trigger objects, but the trigger scale factor needs them.
         """
-        if not self.parameters.trigger_match or self.parameters.triggers == ():
+        if not self.matches_trigger:
             return None
         if "TrigObj" in events.fields:
             return FlatCollection(events.TrigObj)
         if "muon_trigger" in era.corrections:
             raise UserError(
                 "The file has no trigger objects (TrigObj), so the leading muon cannot be matched to the trigger, "
-                "which its scale factor is for. Leave both out: --set trigger_match=false "
-                "--set 'corrections=[pileup, muon_id, muon_iso, muon_scale]'."
+                f"which its scale factor is for. {UNMATCHED}"
             )
         counters.setdefault("events_without_branch", Counter())["TrigObj"] += len(events)
         return None

@@ -8,14 +8,50 @@ from typing import Any
 
 import numpy as np
 
+from ..corrections import luminosity_mask
 from ..corrections.luminosity_mask import certified
+from ..selections import filters, triggers
 from ..selections.filters import passes
 from ..selections.triggers import fired
-from .base import EraInputs, is_data
+from .base import EraInputs, Kind, event_requirements, is_data
 from .muon_weights import Counters
+from .requirements import Requirement
 
 #: Filters that some processings of an era do not have: NanoAOD before v9 lacks this one.
 OPTIONAL_FILTERS = ("Flag_BadPFMuonDzFilter",)
+
+
+def cut_requirements(
+    kind: Kind, era: EraInputs, *, paths: Sequence[str], met_filters: bool, named: bool
+) -> tuple[Requirement, ...]:
+    """Return what :func:`event_cuts` reads, with the identity and the generator weight of an event.
+
+    Args:
+        kind: of the dataset.
+        era: of the dataset.
+        paths: trigger paths of which one must have fired.
+        met_filters: whether the event filters are applied.
+        named: whether ``paths`` were chosen for these data (by the user or the era), so that a missing one is news.
+    """
+    found = list(event_requirements(kind))
+    if kind == "data" and era.luminosity_mask is not None:
+        found.append(Requirement(component="luminosity mask", branches=luminosity_mask.BRANCHES))
+    if met_filters and era.met_filters:
+        optional = tuple(name for name in era.met_filters if name in OPTIONAL_FILTERS)
+        firm = tuple(name for name in era.met_filters if name not in OPTIONAL_FILTERS)
+        advice = "Leave the event filters out with --set met_filters=false, or name the era of the file."
+        found.append(Requirement(component="event filters", branches=filters.branches(firm), advice=advice))
+        found.append(Requirement(component="event filters", branches=filters.branches(optional), need="none"))
+    if paths:
+        found.append(
+            Requirement(
+                component="trigger",
+                branches=triggers.branches(paths),
+                need="any" if named else "first known",
+                advice="Name the paths of this file with --set 'triggers=[HLT_…]', or none: --set 'triggers=[]'.",
+            )
+        )
+    return tuple(found)
 
 
 def described(era: EraInputs, *, triggers: Sequence[str], met_filters: bool) -> dict[str, str]:
@@ -29,11 +65,11 @@ def described(era: EraInputs, *, triggers: Sequence[str], met_filters: bool) -> 
 
 
 def event_cuts(
-    events: Any, era: EraInputs, counters: Counters, *, triggers: Sequence[str], met_filters: bool
+    events: Any, era: EraInputs, counters: Counters, *, paths: Sequence[str], met_filters: bool
 ) -> dict[str, np.ndarray]:
     """Return the masks ``certified``, ``met_filters`` and ``trigger``, each ``[events]``.
 
-    What the era does not give, or an empty list of ``triggers``, lets every event pass. Events of a file without
+    What the era does not give, or an empty list of ``paths``, lets every event pass. Events of a file without
     an optional filter are counted in ``counters``.
 
     Raises:
@@ -47,6 +83,6 @@ def event_cuts(
         for name in OPTIONAL_FILTERS:
             if name in era.met_filters and name.removeprefix("Flag_") not in events.Flag.fields:
                 counters.setdefault("events_without_branch", Counter())[name] += len(events)
-    if triggers:
-        cuts["trigger"] = fired(events.HLT, triggers, len(events))
+    if paths:
+        cuts["trigger"] = fired(events.HLT, paths, len(events))
     return cuts

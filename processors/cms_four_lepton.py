@@ -15,12 +15,16 @@ from coffea.analysis_tools import PackedSelection
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..outputs.columns import table
+from ..selections.branches import branches_of
 from ..selections.cut_flow import cut_flow
-from ..selections.muons import MuonSelection, described, good_muons
+from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
+from ..selections.muons import branches as muon_branches
+from ..selections.pairs import COLUMNS as PAIR_COLUMNS
 from ..selections.pairs import four_leptons
 from . import base, cms_events
-from .cms_events import event_cuts
-from .muon_weights import EFFECTS, GENERATOR, PER_MUON, Counters, event_weights
+from .cms_events import cut_requirements, event_cuts
+from .muon_weights import EFFECTS, GENERATOR, PER_MUON, Counters, event_weights, weight_requirements
+from .requirements import Requirement
 
 HISTOGRAMS = (
     Histogram(name="mass_four_lepton", label=r"$m_{4\mu}$", unit="GeV", bins=60, start=70, stop=670),
@@ -40,6 +44,7 @@ TRIGGERS = (
     "HLT_IsoTkMu24",
     "HLT_IsoMu27",
 )
+REGIONS = ("four_muons",)
 #: Columns of each of the four muons; GeV and cm.
 MUON_COLUMNS = ("pt", "eta", "phi", "charge", "dxy", "dz")
 
@@ -63,6 +68,8 @@ class FourLepton(base.Analysis):
 
     parameters_model: ClassVar[type[base.Parameters]] = FourLeptonParameters
     parameters: FourLeptonParameters
+    histograms = HISTOGRAMS
+    regions = REGIONS
 
     @classmethod
     def corrections(cls, parameters: FourLeptonParameters) -> Mapping[str, str | None]:
@@ -74,6 +81,18 @@ class FourLepton(base.Analysis):
         """The cuts in order."""
         last = ("two_pairs",) if self.parameters.two_pairs else ()
         return ("certified", "met_filters", "trigger", "four_muons", *last)
+
+    def requirements(self, kind: base.Kind, era: base.EraInputs) -> tuple[Requirement, ...]:
+        """See :meth:`base.Analysis.requirements`."""
+        chosen = self.parameters
+        named = self.triggers(era) is not TRIGGERS
+        found = (
+            *cut_requirements(kind, era, paths=self.triggers(era), met_filters=chosen.met_filters, named=named),
+            Requirement(component="muon selection", branches=muon_branches(chosen.muon), advice=OTHER_MUONS),
+            Requirement(component="four muons", branches=branches_of("Muon", PAIR_COLUMNS)),
+            Requirement(component="columns", branches=branches_of("Muon", MUON_COLUMNS)),
+        )
+        return found if kind == "data" else (*found, *weight_requirements(era.corrections, trigger=False))
 
     def recipe(self) -> base.Recipe:
         """See :meth:`base.Analysis.recipe`."""
@@ -124,7 +143,7 @@ class FourLepton(base.Analysis):
                 muon_pt=muons.pt[kept],
                 muon_eta=muons.eta[kept],
             ).weight()
-        filler = Filler(HISTOGRAMS, events.metadata["dataset"], regions=("four_muons",))
+        filler = Filler(HISTOGRAMS, events.metadata["dataset"], regions=REGIONS)
         filler.fill(
             {
                 "mass_four_lepton": candidates.mass[kept],
@@ -154,7 +173,7 @@ class FourLepton(base.Analysis):
     ) -> PackedSelection:
         """Return all cuts, ``[events]`` each."""
         selection = PackedSelection()
-        cuts = event_cuts(events, era, counters, triggers=self.triggers(era), met_filters=self.parameters.met_filters)
+        cuts = event_cuts(events, era, counters, paths=self.triggers(era), met_filters=self.parameters.met_filters)
         for name, mask in cuts.items():
             selection.add(name, mask)
         selection.add("four_muons", four)

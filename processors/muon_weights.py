@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from coffea.analysis_tools import Weights
 
+from ..corrections import muon_momentum, muon_scale_factors, pileup
 from ..corrections.catalogue import CorrectionRecord
 from ..corrections.evaluation import ScaleFactor
 from ..corrections.muon_momentum import ScaledPt
 from ..corrections.muon_scale_factors import event_weight, muon_scale_factor
 from ..corrections.pileup import pileup_weight
+from .requirements import Requirement
 
 #: Corrections that weigh each selected muon.
 PER_MUON = ("muon_id", "muon_iso")
@@ -37,6 +39,34 @@ def tally(counters: Counters, name: str, values: ScaleFactor | ScaledPt) -> None
     """Count the inputs of correction ``name`` that were left alone (``out_of_range``) or ``clamped`` by its file."""
     for kind in ("out_of_range", "clamped"):
         counters.setdefault(kind, Counter())[name] += getattr(values, kind)
+
+
+def weight_requirements(records: Collection[str], *, trigger: bool) -> tuple[Requirement, ...]:
+    """Return what :func:`event_weights` reads for the corrections named in ``records``.
+
+    ``trigger`` says whether the muon that fired the trigger is given to it.
+    """
+    found = []
+    if "pileup" in records:
+        found.append(Requirement(component="pile-up weight", branches=pileup.BRANCHES, advice=_leave_out("pileup")))
+    factors = (*PER_MUON, *(["muon_trigger"] if trigger else []))
+    found += [
+        Requirement(component=f"scale factor {name}", branches=muon_scale_factors.BRANCHES, advice=_leave_out(name))
+        for name in factors
+        if name in records
+    ]
+    return tuple(found)
+
+
+def scale_requirement() -> Requirement:
+    """Return what the momentum scale of muons reads."""
+    return Requirement(
+        component="muon momentum scale", branches=muon_momentum.BRANCHES, advice=_leave_out("muon_scale")
+    )
+
+
+def _leave_out(name: str) -> str:
+    return f"To do without it, leave '{name}' out of the parameter 'corrections'."
 
 
 def event_weights(

@@ -1,10 +1,16 @@
-"""Columns that a selection needs: there, or an error that names the branch."""
+"""Columns that a selection needs: what they are called in a file; there, or an error that names the branch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import UserError, closest
+
+
+def branches_of(collection: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that `columns` of `collection` have in a file: `Muon_pt` for `pt` of `Muon`."""
+    return tuple(f"{collection}_{name}" for name in columns)
 
 
 def column(collection: Any, name: str, *, of: str, advice: str) -> Any:

@@ -16,7 +16,7 @@ import awkward as ak
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from .branches import column
+from .branches import branches_of, column
 
 Identification = Literal[
     "veto", "loose", "medium", "tight", "none",
@@ -48,6 +48,24 @@ class ElectronSelection(BaseModel):
     max_dxy_endcap: float | None = Field(default=0.10, gt=0)
     max_dz_endcap: float | None = Field(default=0.20, gt=0)
     max_sip3d: float | None = Field(default=None, gt=0)
+
+
+def branches(selection: ElectronSelection) -> tuple[str, ...]:
+    """Return the branches that `good_electrons` reads for `selection`."""
+    columns = ["pt", "eta"]
+    if selection.identification in _CUT_BASED:
+        columns.append("cutBased")
+    elif selection.identification != "none":
+        columns.append(selection.identification)
+    dxy = any((selection.max_dxy_barrel, selection.max_dxy_endcap))
+    dz = any((selection.max_dz_barrel, selection.max_dz_endcap))
+    wanted = {
+        "deltaEtaSC": selection.veto_gap or dxy or dz,
+        "dxy": dxy,
+        "dz": dz,
+        "sip3d": selection.max_sip3d is not None,
+    }
+    return branches_of("Electron", (*columns, *(name for name, used in wanted.items() if used)))
 
 
 def good_electrons(electrons: Any, selection: ElectronSelection, pt: Any = None) -> ak.Array:

@@ -13,6 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
+from .branches import branches_of
+
+
+def branches(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the branches of the filters `names`, which may be written with or without the prefix Flag_."""
+    return branches_of("Flag", (name.removeprefix("Flag_") for name in names))
 
 
 def passes(flags: Any, names: Sequence[str], n_events: int, *, optional: Collection[str] = ()) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from .branches import column
+from .branches import branches_of, column
 
 Identification = Literal["loose", "medium", "medium_prompt", "tight", "soft", "high_pt", "none"]
 Isolation = Literal["very_loose", "loose", "medium", "tight", "very_tight", "none"]
@@ -32,7 +32,10 @@ _IDENTIFICATION_FIELD = {
     "medium_prompt": "mediumPromptId",
     "tight": "tightId",
     "soft": "softId",
+    "high_pt": "highPtId",
 }
+#: What to do where a branch is missing.
+OTHER_MUONS = "Choose another working point (identification or isolation), or a file that has the branch."
 _GLOBAL_HIGH_PT = 2  # Muon_highPtId: 1 tracker high pt, 2 global high pt (which includes the former)
 
 
@@ -48,6 +51,17 @@ class MuonSelection(BaseModel):
     max_dxy: float | None = Field(default=None, gt=0)
     max_dz: float | None = Field(default=None, gt=0)
     max_sip3d: float | None = Field(default=None, gt=0)
+
+
+def branches(selection: MuonSelection) -> tuple[str, ...]:
+    """Return the branches that `good_muons` reads for `selection`."""
+    columns = ["pt", "eta"]
+    if selection.identification != "none":
+        columns.append(_IDENTIFICATION_FIELD[selection.identification])
+    if selection.isolation != "none":
+        columns.append("pfRelIso04_all")
+    limits = {"dxy": selection.max_dxy, "dz": selection.max_dz, "sip3d": selection.max_sip3d}
+    return branches_of("Muon", (*columns, *(name for name, limit in limits.items() if limit is not None)))
 
 
 def described(selection: MuonSelection) -> str:
@@ -77,10 +91,9 @@ def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     """
     mask = (_field(muons, "pt") if pt is None else pt) > selection.min_pt
     mask = mask & (np.abs(_field(muons, "eta")) < selection.max_abs_eta)
-    if selection.identification == "high_pt":
-        mask = mask & (_field(muons, "highPtId") >= _GLOBAL_HIGH_PT)
-    elif selection.identification != "none":
-        mask = mask & (_field(muons, _IDENTIFICATION_FIELD[selection.identification]) != 0)
+    if selection.identification != "none":
+        identified = _field(muons, _IDENTIFICATION_FIELD[selection.identification])
+        mask = mask & (identified >= (_GLOBAL_HIGH_PT if selection.identification == "high_pt" else 1))
     if selection.isolation != "none":
         mask = mask & (_field(muons, "pfRelIso04_all") < MAX_RELATIVE_ISOLATION[selection.isolation])
     if selection.max_dxy is not None:
@@ -92,4 +105,4 @@ def good_muons(muons: Any, selection: MuonSelection, pt: Any = None) -> Any:
     return mask
 
 
-_field = partial(column, of="Muon", advice="Choose another working point, or a file that has the branch.")
+_field = partial(column, of="Muon", advice=OTHER_MUONS)

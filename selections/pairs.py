@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from .flat import flat, flattened
 
+#: Columns of the leptons that `leading_pair` and `four_leptons` read.
+COLUMNS = ("pt", "eta", "phi", "mass", "charge")
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

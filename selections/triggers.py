@@ -15,7 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
+from .branches import branches_of
 from .flat import flattened
+
+#: Columns of the trigger objects that matching reads.
+OBJECT_COLUMNS = ("eta", "phi", "id", "filterBits")
+
+
+def branches(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the branches of `paths`, which may be written with or without the prefix HLT_; one is enough."""
+    return branches_of("HLT", (path.removeprefix("HLT_") for path in paths))
+
+
+def object_branches() -> tuple[str, ...]:
+    """Return the branches of the trigger objects that `matched` reads."""
+    return branches_of("TrigObj", OBJECT_COLUMNS)
+
 
 #: Largest distance of a muon from its trigger object, as √(Δη² + Δφ²).
 MAX_DELTA_R = 0.1

@@ -19,7 +19,7 @@ from mucoffea.processors import ANALYSES
 from mucoffea.toys.cms_nanoaod import DEMO_CROSS_SECTIONS
 
 MAIN = Path(__file__).parents[1] / "main.py"
-COMMANDS = ("run", "list", "plot", "explain", "rerun", "toy")
+COMMANDS = ("run", "check", "list", "plot", "explain", "rerun", "toy")
 #: Packages that take long to import and that neither the help nor the name ``mucoffea`` needs.
 HEAVY = ("coffea", "awkward", "uproot", "hist", "matplotlib", "numba", "scipy", "pandas", "dask", "pyarrow", "numpy")
 
@@ -66,7 +66,8 @@ def test_help_and_import_answer_within_a_second(words: tuple[str, ...]):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["run", "--help"], ["list", "--help"], ["plot", "--help"], ["toy", "--help"], []]
+    "words",
+    [["--help"], ["run", "--help"], ["check", "--help"], ["list", "--help"], ["plot", "--help"], ["toy", "--help"], []],
 )
 def test_help_imports_nothing_heavy(words: list[str]):
     program = (

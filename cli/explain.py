@@ -69,6 +69,7 @@ def _check_histogram(bundle: Bundle, name: str, folder: Path) -> None:
 def _explain(
     console: Console, bundle: Bundle, provenance: Provenance | None, folder: Path, *, everything: bool
 ) -> None:
+    from ..outputs.folder import UNFINISHED
     from . import explain_result as sections
 
     report = bundle.report
@@ -76,7 +77,7 @@ def _explain(
     sections.heading(console, f"{report.processor}: {events:,} events, {report.status}")
     if provenance is None:
         sections.note(console, "no provenance.json: made by an early version; versions, files and times are unknown")
-    if (folder / "unfinished").is_dir():
+    if (folder / UNFINISHED).is_dir() and report.status == "complete":
         sections.note(console, "a later run in this folder has not finished; this is the result before it")
     for line in report.warnings:
         sections.note(console, line, "warning")
@@ -110,7 +111,7 @@ def _explain_unfinished(console: Console, folder: Path) -> None:
             f"{folder} holds no result: there is no report.json, nor an unfinished run. Results are what "
             "'python main.py --datasets … --output-dir …' leaves."
         )
-    done = sum(path.suffix != ".tmp" for path in (folder / UNFINISHED / "parts").glob("*"))
+    done = len(list((folder / UNFINISHED / "parts").glob("*.zip")))
     sections.heading(console, f"{begun.processor}: UNFINISHED")
     again = [word for word in begun.command_line if word not in ("--resume", "--overwrite")]
     sections.note(

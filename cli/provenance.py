@@ -83,7 +83,7 @@ def complete(begun: Provenance, ledger: Ledger, processing: float) -> Provenance
     ended = datetime.now(UTC)
     items = ledger.plan.items
     # A replica that failed before another was read does not count as read.
-    read = {items[one.index].lfn: getattr(one, "path", "") or items[one.index].path for one in done}
+    read = {items[one.index].lfn: one.path or items[one.index].path for one in done}
     effort = Effort(
         events=sum(one.events for one in done),
         wall_seconds=(ended - begun.started).total_seconds(),
@@ -97,10 +97,10 @@ def complete(begun: Provenance, ledger: Ledger, processing: float) -> Provenance
         done=len(done),
         failed=len(failed),
         lost=len(ledger.lost),
-        attempts=sum(getattr(one, "attempts", 1) for one in (*done, *failed)),
+        attempts=sum(one.attempts for one in (*done, *failed)),
         failures=tuple(one.message for one in failed),
     )
-    hosts = sorted({getattr(one, "host", "") for one in (*done, *failed)} - {""})
+    hosts = sorted({one.host for one in (*done, *failed)} - {""})
     return begun.model_copy(
         update={
             "files": tuple(

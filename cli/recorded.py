@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,8 @@ def _setup(record: Provenance) -> tuple[Setup, list[str]]:
     from ..processors import find_analysis
     from ..processors.base import EraInputs
 
+    if ":" in record.processor and record.working_directory not in sys.path:
+        sys.path.append(record.working_directory)  # where an analysis of the user's own was found
     analysis = find_analysis(record.processor)
     try:
         parameters = analysis.parameters_model.model_validate(record.parameters)

@@ -220,6 +220,16 @@ def test_incomplete_data_have_a_part_of_the_luminosity_or_none(table):
     assert chosen(parts, allow_partial=True).value == pytest.approx(0.02, rel=1e-14)
 
 
+def test_sections_that_may_lack_events_are_said_to(table):
+    found = make({"1": [[1, 5]]})
+    cut = DataSet("cut", None, True, True, 5, 9, DataSections(found, found[:0], found[3:]))
+    measured = chosen([cut], table)
+    assert measured.value == pytest.approx(0.005, rel=1e-14)
+    assert "2 luminosity sections may lack events" in measured.notes[0]
+    assert "(0.002 /fb)" in measured.notes[0]
+    assert account(cut.sections, table).luminosity_possibly_incomplete == pytest.approx(0.002, rel=1e-14)
+
+
 def test_sections_that_the_file_lacks_are_named(table):
     data = [data_set(ranges={"1": [[15, 22]], "3": [[7, 7]]})]
     refused = chosen(data, table)

@@ -78,7 +78,8 @@ def run_ours(plan: Plan, processor: Any) -> Merged:
             run_plan(ledger, Work(run_id="b", processor=processor, store=store), pool, workers=1)
         merger = Merger(Path(name))
         for outcome in ledger.with_status("done"):
-            merger.add(store.path(plan.items[outcome.index]))
+            item = plan.items[outcome.index]
+            merger.add(item, store.path(item))
         merged = merger.finish()
     if ledger.with_status("failed"):
         raise RuntimeError(ledger.with_status("failed")[0].message)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..corrections.catalogue import Catalogue, eras
 from ..corrections.luminosity_mask import certified_sections
@@ -234,7 +234,7 @@ def read_parameters(
 
 def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) -> Parameters:
     try:
-        return model(**values)
+        return model(**_on_defaults(model(), values))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -243,6 +243,19 @@ def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) 
             hint = closest(str(first["loc"][-1]), _names(model, first["loc"][:-1]))
             message = "there is no such parameter"
         raise UserError(f"{source}: parameter '{place}': {message}.{hint}") from None
+
+
+def _on_defaults(default: BaseModel, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with what they leave out of a group taken from ``default``, the analysis's own.
+
+    Without it, ``muon.min_pt=25`` would set every other cut on muons back to the default of the class.
+    """
+    merged = dict(values)
+    for name, inner in values.items():
+        own = getattr(default, name, None)
+        if isinstance(own, BaseModel) and isinstance(inner, Mapping):
+            merged[name] = {**own.model_dump(), **_on_defaults(own, inner)}
+    return merged
 
 
 def read_config(config: Path) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def find_inputs(
     check_unique_files(limited)
     failures: dict[str, int] = {}
     verification = Verification() if verify else None
-    inspected = [_inspect_all(one, open_remote, failures, announce, verification) for one in limited]
+    inspected = [inspect_all(one, open_remote, failures, announce, verification) for one in limited]
     if verification is not None:
         announce(str(verification))
     return Inputs(
@@ -133,12 +133,12 @@ def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset
     return dataset.model_copy(update={"toy": None, "files": tuple(str(path) for path in files)}), folder
 
 
-def _inspect_all(
+def inspect_all(
     fileset: Fileset,
     open_remote: bool,
     failures: dict[str, int],
     announce: Callable[[str], None],
-    verification: Verification | None,
+    verification: Verification | None = None,
 ) -> tuple[Fileset, dict[str, str]]:
     """Look into each file; return the fileset of those that can be read, and the others with the reason.
 

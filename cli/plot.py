@@ -37,7 +37,7 @@ def draw_plots(bundle: Bundle, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = [
         _stack(bundle, name, region, folder)
-        for name, histogram in bundle.histograms.items()
+        for name, histogram in bundle.spectra().items()
         for region in histogram.axes["region"]
     ]
     flows = _flows(bundle)

@@ -85,7 +85,7 @@ def with_agreement(bundle: Bundle) -> Bundle:
     if not is_normalised(bundle):
         return bundle
     rows = []
-    for name, histogram in bundle.histograms.items():
+    for name, histogram in bundle.spectra().items():
         for region in histogram.axes["region"]:
             row: dict[str, Any] = {"histogram": name, "region": region}
             for variation in histogram.axes["variation"]:

@@ -157,10 +157,11 @@ def process(
     from .progress import progress_bar
 
     store = PartStore(folder / "parts")
+    store.mark()
     work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
     ledger = Ledger(plan, folder / LEDGER)
     if options.goes_on:
-        done = ledger.take_over(store.has, retry_failed=options.retry_failed)
+        done = ledger.take_over(store.check, retry_failed=options.retry_failed)
         announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
@@ -216,7 +217,7 @@ def finish(
     from .accounts import make_accounts
     from .report import build_report, with_agreement
 
-    merged = _merge(ledger, folder)
+    merged = _merge(ledger, folder, {} if options.max_chunks else _entries(inputs))
     accounts = make_accounts(ledger, setup, inputs, merged.numbers, allow_partial=options.allow_partial)
     write_sections(accounts.sections, folder / SECTIONS)
     bundle = Bundle(
@@ -229,14 +230,27 @@ def finish(
     return bundle
 
 
-def _merge(ledger: Ledger, folder: Path) -> Merged:
+def _entries(inputs: Inputs) -> dict[tuple[str, str], int]:
+    """Return how many entries of each file (dataset, lfn) are to be accounted for."""
+    return {
+        (fileset.dataset.name, file.lfn): file.entries
+        for fileset in inputs.filesets
+        for file in fileset.files
+        if file.entries is not None
+    }
+
+
+def _merge(ledger: Ledger, folder: Path, entries: dict[tuple[str, str], int]) -> Merged:
+    """Merge what is done; it and what is not must cover ``entries`` of each file exactly."""
     from ..outputs.parts import Merger, PartStore
 
     store = PartStore(folder / "parts")
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(ledger.plan.items[outcome.index]))
-    return merger.finish()
+        item = ledger.plan.items[outcome.index]
+        merger.add(item, store.path(item))
+    done = {outcome.index for outcome in ledger.with_status("done")}
+    return merger.finish(missing=[item for item in ledger.plan.items if item.index not in done], entries=entries)
 
 
 @contextmanager

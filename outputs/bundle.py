@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import hist
-import uproot
+import numpy as np
+from boost_histogram import Kind
 
 from ..errors import UserError
+from ..histograms.specification import CATEGORIES
 from ..histograms.storage import read_hdf5, slices, write_hdf5
 from .folder import file_name
 from .report import DatasetReport, Report
+from .root_files import recreate
 
 CutFlow = Mapping[str, Mapping[str, float]]
 
@@ -34,6 +37,14 @@ class Bundle:
     def scales(self) -> dict[str, float]:
         """Return dataset → factor for the datasets that are normalised."""
         return {one.name: one.scale for one in self.report.datasets if one.scale is not None}
+
+    def spectra(self) -> dict[str, hist.Hist]:
+        """Return the histograms that are drawn and compared: of one observable, and of counts or weights, not means."""
+        return {
+            name: one
+            for name, one in self.histograms.items()
+            if one.kind == Kind.COUNT and one.ndim == len(CATEGORIES) + 1
+        }
 
 
 def combine(per_dataset: Mapping[str, Mapping[str, hist.Hist]]) -> dict[str, hist.Hist]:
@@ -77,14 +88,18 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _write_root(bundle: Bundle, path: Path) -> None:
-    """Write TH1D at ``raw/<dataset>/<region>/<variation>/<name>`` and, scaled to yields, below ``normalised/``."""
+    """Write TH1D at ``raw/<dataset>/<region>/<variation>/<name>`` and, scaled to yields, below ``normalised/``.
+
+    Means, which no luminosity scales, are written as TProfile below ``raw/`` alone.
+    """
     scales = bundle.scales()
-    with uproot.recreate(path) as file:
+    with recreate(path) as file:
         for name, histogram in bundle.histograms.items():
             for dataset, region, variation, one in slices(histogram):
                 place = f"{file_name(dataset)}/{region}/{variation}/{name}"
-                file[f"raw/{place}"] = one
-                if dataset in scales:
+                # ROOT's histograms of integers are of 32 bits; a double holds every count below 2^53.
+                file[f"raw/{place}"] = one * 1.0 if one.storage_type is hist.storage.Int64 else one
+                if dataset in scales and one.kind == Kind.COUNT:
                     file[f"normalised/{place}"] = one * scales[dataset]
 
 
@@ -140,8 +155,8 @@ def view(bundle: Bundle, name: str, region: str, variation: str = "nominal") -> 
             scaled = piece * (one.scale or 1.0)
             simulation[one.label] = simulation[one.label] + scaled if one.label in simulation else scaled
     if data is not None and simulation and not normalised:
-        expected = sum(one.sum(flow=True).value for one in simulation.values())
-        factor = data.sum(flow=True).value / expected if expected > 0 else 1.0
+        expected = float(sum(np.sum(one.values(flow=True)) for one in simulation.values()))
+        factor = float(np.sum(data.values(flow=True))) / expected if expected > 0 else 1.0
         simulation = {label: one * factor for label, one in simulation.items()}
     return View(data, simulation)
 

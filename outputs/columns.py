@@ -40,26 +40,47 @@ def to_arrow(parts: list[ak.Array]) -> pa.Table:
 
 
 class ColumnWriter:
-    """Write tables one after the other into one Parquet file, in row groups that do not depend on their sizes."""
+    """Write tables one after the other into one Parquet file, in row groups that do not depend on their sizes.
+
+    What waits in memory is less than a row group and one table.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
-        self._rows: pa.Table | None = None
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
 
     def write(self, rows: pa.Table) -> None:
-        """Append ``rows``."""
+        """Append ``rows``.
+
+        Raises:
+            ValueError: their columns are not those of the rows before.
+        """
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, rows.schema, compression="zstd")
-        self._rows = rows if self._rows is None else pa.concat_tables([self._rows, rows])
-        while self._rows.num_rows >= ROW_GROUP:
-            self._writer.write_table(self._rows.slice(0, ROW_GROUP).combine_chunks())
-            self._rows = self._rows.slice(ROW_GROUP)
+        elif not rows.schema.equals(self._writer.schema):
+            both = (self._writer.schema, rows.schema)
+            before, now = (", ".join(f"{one.name}: {one.type}" for one in schema) for schema in both)
+            raise ValueError(f"the columns are {now}, and were {before} before")
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= ROW_GROUP:
+            self._flush(self._writer)
+
+    def _flush(self, writer: pq.ParquetWriter) -> None:
+        """Write whole row groups and keep the rest."""
+        rows = pa.concat_tables(self._waiting)
+        whole = rows.num_rows - rows.num_rows % ROW_GROUP
+        for first in range(0, whole, ROW_GROUP):
+            writer.write_table(rows.slice(first, ROW_GROUP).combine_chunks())
+        self._waiting = [rows.slice(whole)]
+        self._rows -= whole
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        if self._writer is None or self._rows is None:
+        if self._writer is None:
             return
-        if self._rows.num_rows:
-            self._writer.write_table(self._rows.combine_chunks())
+        if self._rows:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
         self._writer.close()

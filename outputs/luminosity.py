@@ -259,8 +259,8 @@ def _measured(
     doubtful = reduce(np.union1d, (one.sections.doubtful for one in data))
     if len(doubtful):
         text = (
-            f"{base.era}: {len(doubtful)} luminosity sections may lack events, since a file with a part of them was not "
-            f"processed completely; they count in full ({table.total(doubtful):.4g} /fb)"
+            f"{base.era}: {len(doubtful)} luminosity sections may lack events, since a file with a part of them was "
+            f"not processed completely; they count in full ({table.total(doubtful):.4g} /fb)"
         )
         notes = (*notes, text)
     value = table.total(reduce(np.union1d, (one.sections.processed for one in data)))

@@ -65,7 +65,7 @@ def run(plan: Plan, processor: ProcessorABC, folder: Path, executor: str = "iter
         run_plan(ledger, work, pool, workers=2)
     merger = Merger(folder / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(work.store.path(plan.items[outcome.index]))
+        merger.add(plan.items[outcome.index], work.store.path(plan.items[outcome.index]))
     return ledger, merger.finish()
 
 
@@ -151,7 +151,7 @@ def test_the_order_of_completion_does_not_matter(toys: Path, tmp_path: Path):
     close_files()
     merger = Merger(tmp_path / "backwards" / "columns")
     for outcome in ledger.with_status("done"):
-        merger.add(store.path(plan.items[outcome.index]))
+        merger.add(plan.items[outcome.index], store.path(plan.items[outcome.index]))
     assert_same(forwards, merger.finish(), exact=True)
 
 

@@ -111,12 +111,9 @@ def test_pages_of_an_rntuple_are_compared_with_their_checksums(tmp_path: Path):
     """uproot writes no checksums of pages, so it takes a file of ROOT."""
     with uproot.open(NTUPLE, custom_classes=CHECKED) as file:
         tree = file["Events"]
-        field = next(
-            one.field_id for one in tree.column_records if tree.field_records[one.field_id].field_name == "run"
-        )
-        column = next(one.idx for one in tree.column_records if one.field_id == field)
-        place = tree.page_link_list[0][column].pages[0].locator.offset
-        assert tree["run"].array().tolist() == [362695] * 40
+        names = [tree.field_records[one.field_id].field_name for one in tree.column_records]
+        place = tree.page_link_list[0][names.index("run")].pages[0].locator.offset
+        assert len(tree["run"].array()) == 40
     path = with_flip(NTUPLE, tmp_path / "x.root", place)
     with (
         uproot.open(path, custom_classes=CHECKED) as file,

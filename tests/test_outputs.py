@@ -1,98 +1,19 @@
-"""Parts and their merging, the one normalisation, columns, and the result folder."""
+"""The one normalisation, columns, and the result folder."""
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from coffea.processor import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 from mucoffea.errors import UserError
-from mucoffea.histograms import Histogram
-from mucoffea.histograms.filler import Filler
 from mucoffea.outputs.columns import ROW_GROUP, ColumnWriter, table, to_arrow
 from mucoffea.outputs.folder import check_output, file_name, hold, publish_output, start_output
 from mucoffea.outputs.normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
-from mucoffea.outputs.parts import Merger, PartStore, encode
-
-MASS = Histogram(name="mass", label="m", bins=10, start=0, stop=10)
-
-
-@dataclass
-class Item:
-    """A work item as the store sees it."""
-
-    index: int
-    key: str = ""
-
-
-def make_result(rng: np.random.Generator, regions=("z", "ss")) -> dict:
-    filler = Filler([MASS], "a", regions=regions)
-    for region in regions:
-        filler.fill({"mass": rng.uniform(0, 10, 50)}, region=region, variation="nominal", weight=rng.normal(1, 1, 50))
-    return {
-        "a": {
-            "sumw": float(rng.normal()),
-            "events": 50,
-            "cutflow": {"all": {"n": np.int64(50), "sumw": np.float64(rng.normal())}},
-            "hists": filler.histograms,
-            "columns": table(event=rng.integers(0, 2**60, 7), pt=rng.uniform(size=7).astype("f4")),
-        }
-    }
-
-
-def test_merging_parts_is_accumulating_results(tmp_path: Path):
-    rng = np.random.default_rng(4)
-    # The third chunk fills another set of regions, so its axes differ.
-    results = [make_result(rng), make_result(rng), make_result(rng, ("z", "tt")), make_result(rng)]
-    store = PartStore(tmp_path)
-    merger = Merger(tmp_path / "columns")
-    for index, result in enumerate(results):
-        item = Item(index, f"{index:064d}")
-        store.write(item, result)
-        merger.add(store.path(item))
-    merged = merger.finish()
-    expected = accumulate(results)["a"]
-    assert merged.numbers["a"] == {key: expected[key] for key in ("sumw", "events", "cutflow")}
-    seen = merged.histograms["a"]["mass"]
-    assert list(seen.axes["region"]) == ["z", "ss", "tt"]
-    for region in ("z", "ss", "tt"):
-        place = {"dataset": "a", "region": region, "variation": "nominal"}
-        np.testing.assert_allclose(
-            seen[place].view()["value"], expected["hists"]["mass"][place].view()["value"], rtol=1e-14
-        )
-    rows = pq.read_table(tmp_path / "columns" / "a.parquet")
-    assert ak.to_list(ak.concatenate(expected["columns"])) == rows.to_pylist()
-    assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_a_part_holds_no_pickle(tmp_path: Path):
-    buffer = io.BytesIO()
-    encode(make_result(np.random.default_rng(1)), buffer)
-    with zipfile.ZipFile(buffer) as archive:
-        for name in archive.namelist():
-            content = archive.read(name)
-            if name.endswith(".npy"):
-                np.load(io.BytesIO(content), allow_pickle=False)
-            elif name.endswith(".json"):
-                json.loads(content)
-            else:
-                assert content[:4] == b"PAR1"
-
-
-@pytest.mark.parametrize("leaf", ["2018", True, None, [1], np.bool_(True)])
-def test_a_leaf_that_does_not_add_up_is_named(tmp_path: Path, leaf):
-    with pytest.raises(UserError, match="at 'a/counters/x'"):
-        PartStore(tmp_path).write(Item(0), {"a": {"counters": {"x": leaf}}})
-    assert not (tmp_path / "000000.zip").exists()
 
 
 def test_columns_leave_their_events_behind():

@@ -41,10 +41,10 @@ def test_killed_at_20_random_moments_and_resumed(toys: Path, tmp_path: Path, und
     flags = ("--executor", executor, "--workers", "2", "--resume")
     done, sessions = recorded(out), []
     for _ in range(20):
+        begun, wanted = time.time(), chance.randint(0, 5)
         process = Program(toys, out, *flags)
         sessions.append(process.pid)
-        wanted = parts(out) + chance.randint(0, 5)
-        wait_until(lambda: parts(out) >= wanted, process)  # noqa: B023
+        wait_until(lambda: parts(out, begun) >= wanted, process)  # noqa: B023
         time.sleep(chance.uniform(0, 0.05))
         # Nobody tells the workers: they have to notice.
         process.kill()

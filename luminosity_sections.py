@@ -55,7 +55,7 @@ def to_ranges(sections: Sections) -> dict[str, list[list[int]]]:
 
 def in_words(sections: Sections, most: int = 3) -> str:
     """Return ``297050: 12-17, 20; 297057: 100 and 3 more ranges``: the first ranges of a set."""
-    spans = [(run, *span) for run, found in to_ranges(sections).items() for span in found]
+    spans = [(run, first, last) for run, found in to_ranges(sections).items() for first, last in found]
     words: dict[str, list[str]] = {}
     for run, first, last in spans[:most]:
         words.setdefault(run, []).append(f"{first}" if first == last else f"{first}-{last}")

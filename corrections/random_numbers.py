@@ -130,7 +130,7 @@ def _absorb(state: Words, word: Words) -> Words:
 
 
 def _to_uniform(state: Words) -> npt.NDArray[np.float64]:
-    return ((state >> np.uint64(12)) * np.uint64(2) + np.uint64(1)) * 2.0**-53
+    return ((state >> np.uint64(12)) * np.uint64(2) + np.uint64(1)).astype(np.float64) * 2.0**-53
 
 
 def _words(values: Any, name: str) -> Words:

@@ -154,8 +154,8 @@ def write_sections(sections: Mapping[str, DataSections], folder: Path) -> None:
     """Write ``<dataset>.json`` with the processed sections of each data set, in the form of CMS, into ``folder``."""
     for dataset, found in sections.items():
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(to_ranges(found.processed), indent=1)
-        (folder / f"{file_name(dataset)}.json").write_text(text + "\n", encoding="utf-8")
+        runs = ",\n ".join(f'"{run}": {json.dumps(spans)}' for run, spans in to_ranges(found.processed).items())
+        (folder / f"{file_name(dataset)}.json").write_text(f"{{{runs}}}\n", encoding="utf-8")
 
 
 def era_luminosity(
@@ -256,6 +256,13 @@ def _measured(
         if not allow_partial:
             return base.model_copy(update={"unknown": f"{text}; --allow-partial counts them as zero"})
         notes = (f"{text}: they count as zero",)
+    doubtful = reduce(np.union1d, (one.sections.doubtful for one in data))
+    if len(doubtful):
+        text = (
+            f"{base.era}: {len(doubtful)} luminosity sections may lack events, since a file with a part of them was "
+            f"not processed completely; they count in full ({table.total(doubtful):.4g} /fb)"
+        )
+        notes = (*notes, text)
     value = table.total(reduce(np.union1d, (one.sections.processed for one in data)))
     if value <= 0:
         return base.model_copy(update={"unknown": f"{table.path.name} has no luminosity for the processed sections"})

@@ -18,6 +18,8 @@ from ..filesets.eras import find_era
 from ..filesets.local import build_fileset
 from ..filesets.models import Dataset, FileEntry, Fileset
 from ..filesets.registry import read_datasets
+from ..outputs.brilcalc import SectionLuminosities, read_luminosities
+from .accounts import LUMINOSITY_CSV
 from .analysis import Setup
 from .code_state import code_state, software
 from .inputs import Inputs, inspect_all
@@ -135,7 +137,18 @@ def _setup(record: Provenance) -> tuple[Setup, list[str]]:
     digests = {(one.name, one.era): one.sha256 for one in record.corrections}
     differences: list[str] = []
     current = {name: _current_files(era, digests, differences) for name, era in eras.items()}
-    return Setup(record.processor, analysis(parameters, current), record.left_out), differences
+    table = _luminosity_file(record, differences)
+    return Setup(record.processor, analysis(parameters, current), record.left_out, table), differences
+
+
+def _luminosity_file(record: Provenance, differences: list[str]) -> SectionLuminosities | None:
+    recorded = next((one for one in record.corrections if one.name == LUMINOSITY_CSV), None)
+    if recorded is None:
+        return None
+    table = read_luminosities(Path(recorded.path))
+    if table.sha256 != recorded.sha256:
+        differences.append(f"luminosity file: {table.path} has SHA-256 {table.sha256}, was {recorded.sha256}")
+    return table
 
 
 def _current_files(era: EraInputs, digests: Mapping[tuple[str, str], str], differences: list[str]) -> EraInputs:
@@ -161,7 +174,7 @@ def _current_files(era: EraInputs, digests: Mapping[tuple[str, str], str], diffe
 def _inputs(record: Provenance, announce: Announce) -> tuple[Inputs, list[str]]:
     differences: list[str] = []
     failures: dict[str, int] = {}
-    filesets, bad_files = [], {}
+    filesets, bad_files, bad_events = [], {}, {}
     for one in record.datasets:
         recorded = {file.lfn: file for file in record.files_of(one.name)}
         entries = tuple(_entries(one, recorded))
@@ -175,10 +188,12 @@ def _inputs(record: Provenance, announce: Announce) -> tuple[Inputs, list[str]]:
         filesets.append(fileset)
         if one.bad_files or bad:
             bad_files[one.name] = {**one.bad_files, **bad}
+            bad_events[one.name] = None if bad else one.bad_events
     inputs = Inputs(
         filesets=tuple(filesets),
         files_available={one.name: one.files_available for one in record.datasets},
         bad_files=bad_files,
+        bad_events=bad_events,
         folders=(),
         unreachable=bool(failures),
     )

@@ -73,6 +73,7 @@ def check(options: RunArguments) -> Checked:
             open_remote=True,
             announce=lambda _: None,
             strict=False,
+            verify=options.verify,
         )
     if inputs is not None:
         with noted(findings, "analysis"):

@@ -18,7 +18,7 @@ from ..filesets.eras import find_era
 from ..filesets.local import build_fileset
 from ..filesets.models import Dataset, FileEntry, Fileset
 from ..filesets.registry import read_datasets
-from ..outputs.brilcalc import SectionLuminosities, read_luminosities
+from ..outputs.brilcalc import read_luminosities
 from .accounts import LUMINOSITY_CSV
 from .analysis import Setup
 from .code_state import code_state, software
@@ -137,18 +137,11 @@ def _setup(record: Provenance) -> tuple[Setup, list[str]]:
     digests = {(one.name, one.era): one.sha256 for one in record.corrections}
     differences: list[str] = []
     current = {name: _current_files(era, digests, differences) for name, era in eras.items()}
-    table = _luminosity_file(record, differences)
-    return Setup(record.processor, analysis(parameters, current), record.left_out, table), differences
-
-
-def _luminosity_file(record: Provenance, differences: list[str]) -> SectionLuminosities | None:
-    recorded = next((one for one in record.corrections if one.name == LUMINOSITY_CSV), None)
-    if recorded is None:
-        return None
-    table = read_luminosities(Path(recorded.path))
-    if table.sha256 != recorded.sha256:
-        differences.append(f"luminosity file: {table.path} has SHA-256 {table.sha256}, was {recorded.sha256}")
-    return table
+    table = next((Path(one.path) for one in record.corrections if one.name == LUMINOSITY_CSV), None)
+    luminosities = None if table is None else read_luminosities(table)
+    if luminosities is not None and luminosities.sha256 != digests[LUMINOSITY_CSV, ""]:
+        differences.append(f"luminosities: {table} has changed")
+    return Setup(record.processor, analysis(parameters, current), record.left_out, luminosities), differences
 
 
 def _current_files(era: EraInputs, digests: Mapping[tuple[str, str], str], differences: list[str]) -> EraInputs:

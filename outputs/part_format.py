@@ -172,7 +172,7 @@ def decode(item: Item, path: Path) -> Part:
         DamagedPart: it is not there, not whole, or that of another work item.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             columns = _check_header(item, archive)
             members = set(archive.namelist())
             return Part(
@@ -194,7 +194,7 @@ def decode(item: Item, path: Path) -> Part:
 def is_whole(item: Item, path: Path) -> bool:
     """Tell whether ``path`` is the part of ``item`` and every checksum in it holds."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             members = {"numbers.json", "histograms.json", *_check_header(item, archive).values()}
             return members <= set(archive.namelist()) and archive.testzip() is None
     except Exception:
@@ -219,6 +219,11 @@ def _check_header(item: Item, archive: zipfile.ZipFile) -> dict[str, str]:
         names = [name for name in expected if found.get(name) != expected[name]]
         raise ValueError(f"it is that of another work item ({', '.join(names)} differ)")
     return columns
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    # From memory: a member costs three system calls less.
+    return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ What is in a part is said in :mod:`.part_format`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import uuid
 from collections.abc import Iterable, Mapping
@@ -178,22 +179,21 @@ class Merger:
         return self._merged
 
 
-def add_numbers(total: dict[str, Any], numbers: Mapping[str, Any]) -> None:
+def add_numbers(total: dict[str, Any], numbers: dict[str, Any]) -> None:
     """Add nested ``numbers`` to ``total`` in place.
 
     Raises:
         TypeError: one holds a number where the other holds names.
     """
     for name, value in numbers.items():
-        if isinstance(value, Mapping):
-            inner = total.setdefault(name, {})
-            if not isinstance(inner, dict):
-                raise TypeError(f"'{name}' is a number in one chunk and holds others in another")
-            add_numbers(inner, value)
-        elif isinstance(total.get(name), dict):
+        if name not in total:
+            total[name] = copy.deepcopy(value) if isinstance(value, dict) else value
+        elif isinstance(value, dict) != isinstance(total[name], dict):
             raise TypeError(f"'{name}' is a number in one chunk and holds others in another")
+        elif isinstance(value, dict):
+            add_numbers(total[name], value)
         else:
-            total[name] = total[name] + value if name in total else value
+            total[name] += value
 
 
 class _Open:

@@ -16,6 +16,7 @@ from .provenance import flat
 
 if TYPE_CHECKING:
     from ..outputs.bundle import Bundle
+    from ..outputs.luminosity import EraLuminosity
     from ..outputs.provenance import CodeState, Provenance
     from ..outputs.report import DatasetReport, Report
 
@@ -186,6 +187,7 @@ def normalisation(console: Console, report: Report, provenance: Provenance | Non
     """The formula with the numbers of each dataset, and where they come from."""
     heading(console, "Normalisation: scale = luminosity × cross section / sumw")
     rows(console, ((one.name, normalisation_text(one)) for one in report.datasets))
+    rows(console, ((f"normalised to ({one.era})", _luminosity(one)) for one in report.luminosities if one.era))
     if provenance is None:
         return
     sources = {
@@ -194,6 +196,10 @@ def normalisation(console: Console, report: Report, provenance: Provenance | Non
         if (found := record.definition.get("luminosity") or record.luminosity) is not None
     }
     rows(console, sources.items())
+
+
+def _luminosity(one: EraLuminosity) -> str:
+    return f"not known: {one.unknown}" if one.value is None else f"{one.value:g} /fb: {one.source}"
 
 
 def normalisation_text(one: DatasetReport) -> str:

@@ -167,6 +167,7 @@ def _dataset(fileset: Fileset, inputs: Inputs) -> DatasetRecord:
         declared_in=_text_file(origin, with_text=False) if origin.is_file() else None,
         files_available=inputs.files_available.get(dataset.name, len(fileset.files)),
         bad_files=inputs.bad_files.get(dataset.name, {}),
+        bad_events=inputs.bad_events.get(dataset.name, 0),
         luminosity=None if luminosity is None else luminosity.model_dump(mode="json"),
     )
 

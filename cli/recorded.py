@@ -181,7 +181,7 @@ def _inputs(record: Provenance, announce: Announce) -> tuple[Inputs, list[str]]:
         filesets.append(fileset)
         if one.bad_files or bad:
             bad_files[one.name] = {**one.bad_files, **bad}
-            bad_events[one.name] = None  # the record has no file that could not be read
+            bad_events[one.name] = None if bad else one.bad_events
     inputs = Inputs(
         filesets=tuple(filesets),
         files_available={one.name: one.files_available for one in record.datasets},

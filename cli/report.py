@@ -51,7 +51,8 @@ def build_report(
         warnings=(*incompleteness(datasets), *setup.left_out, *notes, *unscaled),
         datasets=datasets,
         parameters=processor.parameters.model_dump(mode="json"),
-        corrections=(*_corrections(processor.eras.values()), *_luminosity_file(setup)),
+        corrections=tuple(_corrections(processor.eras.values())),
+        luminosity_file=_luminosity_file(setup),
         luminosities=tuple(accounts.eras.values()),
         luminosity=accounts.eras[eras[0]].value if len(eras) == 1 else None,
         com_energy=find_era(eras[0]).com_energy if len(eras) == 1 else None,
@@ -73,11 +74,9 @@ def _corrections(eras: Iterable[EraInputs]) -> Iterator[dict[str, Any]]:
             yield {**record.model_dump(mode="json", exclude={"path"}), "file": record.path.name}
 
 
-def _luminosity_file(setup: Setup) -> Iterator[dict[str, Any]]:
-    """Yield a row for the luminosity file of the run, if it has one."""
-    if setup.luminosities is not None:
-        table = setup.luminosities
-        yield {"name": "luminosity_csv", "file": table.path.name, "sha256": table.sha256}
+def _luminosity_file(setup: Setup) -> dict[str, str] | None:
+    table = setup.luminosities
+    return None if table is None else {"file": table.path.name, "sha256": table.sha256}
 
 
 def with_agreement(bundle: Bundle) -> Bundle:

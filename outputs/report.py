@@ -134,6 +134,7 @@ class Report(BaseModel):
     parameters: Mapping[str, Any]
     corrections: tuple[Mapping[str, Any], ...]
     luminosities: tuple[EraLuminosity, ...] = ()
+    luminosity_file: Mapping[str, str] | None = None
     luminosity: float | None
     com_energy: float | None
     era: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,15 @@ def test_simulation_has_the_luminosity_of_the_data_that_were_processed(
     sections = report["datasets"][0]["sections"]
     assert sections["luminosity_processed"] == pytest.approx(luminosity / 1000, rel=1e-12)
     assert (sections["processed"], sections["without_luminosity"]) == (len(processed), 0)
-    assert any(row["name"] == "luminosity_csv" for row in report["corrections"])
+    assert report["luminosity_file"]["sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    explained = command("explain", tmp_path / "out").out
+    assert f"normalised to (demo) {report['luminosity']:g} /fb: measured: brilcalc.csv" in explained
+    # It is a part of what a rerun needs.
+    again = command("rerun", tmp_path / "out", "--output-dir", tmp_path / "again")
+    assert "identical report.json" in again.out
+    assert "identical luminosity_sections/data.json" in again.out
+    table.write_text(table.read_text().replace("HFET", "PLT"))
+    assert_refused(command("rerun", tmp_path / "out", "--output-dir", tmp_path / "third"), "brilcalc.csv has changed")
     # The simulation is complete, but what it stands for is not.
     assert status(tmp_path / "out") == {"data": "PARTIAL", "dy": "PARTIAL"}
     assert "PARTIAL: data: " in figure_text(tmp_path / "out")

@@ -6,7 +6,6 @@ import errno
 import sqlite3
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,17 +20,12 @@ from . import COMPLETE, INCOMPLETE, USER_ERROR
 from .arguments import RunArguments, parse
 
 if TYPE_CHECKING:
-    from ..executors.ledger import Ledger, Outcome
     from ..executors.plan import Plan
-    from ..outputs.bundle import Bundle
-    from ..outputs.parts import Merged
     from ..outputs.provenance import Provenance
     from .analysis import Setup
     from .inputs import Inputs
 
 Announce = Callable[[str], None]
-#: Failed work items that the terminal names.
-SHOWN = 5
 
 
 def word_command(arguments: Sequence[str]) -> int:
@@ -60,10 +54,9 @@ def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] 
     """
     from ..executors.keys import run_key
     from ..executors.pools import check_executor
-    from ..outputs.folder import check_output, clear_work, hold, publish_output, start_output
-    from ..outputs.parts import PartStore
-    from . import provenance
-    from .earlier import check_result, check_unfinished
+    from ..outputs.folder import check_output
+    from .earlier import check_result
+    from .provenance import begin
     from .summary import print_plan
 
     def announce(line: str) -> None:
@@ -82,6 +75,28 @@ def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] 
         return COMPLETE
     if not plan.items:
         return _nothing_to_do(inputs)
+    begun = begin(options, inputs, setup, plan, run_key=key, started=started)
+    return _work(options, plan, setup, inputs, begun, console, announce)
+
+
+def _work(
+    options: RunArguments,
+    plan: Plan,
+    setup: Setup,
+    inputs: Inputs,
+    begun: Provenance,
+    console: Console,
+    announce: Announce,
+) -> int:
+    """Process, merge and draw in the folder for that, then put the result in place."""
+    from ..outputs.folder import clear_work, hold, publish_output, start_output
+    from ..outputs.parts import PartStore
+    from .earlier import check_result, check_unfinished
+    from .plot import draw_plots
+    from .processing import finish, process
+    from .provenance import complete
+    from .summary import print_summary
+
     with hold(options.output_dir) as work, _full_disk_is_no_traceback(options.output_dir):
         if check_result(options, plan):
             announce(f"{options.output_dir} holds the complete result of this run already; nothing to do")
@@ -90,16 +105,20 @@ def run(options: RunArguments, console: Console, prepared: tuple[Inputs, Setup] 
         check_unfinished(options, plan, PartStore(work / "parts").has)
         start_output(work, keep_parts=options.goes_on)
         plan.write(work / "plan.json")
-        begun = provenance.begin(options, inputs, setup, plan, run_key=key, started=started)
         begun.write(work)
         tic = time.perf_counter()
         ledger = process(options, plan, setup, work.absolute(), console, announce)
-        processing = time.perf_counter() - tic
+        ended = complete(begun, ledger, time.perf_counter() - tic)
         bundle = finish(options, ledger, setup, inputs, work)
-        ended = provenance.complete(begun, ledger, processing)
         ended.write(work)
+        if not options.no_plots:
+            announce(f"plots: {len(draw_plots(bundle, work / 'plots'))} figures, PNG and PDF")
         publish_output(options.output_dir, complete=bundle.report.status == "complete")
-    return _show(options, bundle, ended, console, announce)
+    print_summary(console, bundle, ended, options.output_dir)
+    if bundle.report.status == "complete":
+        return COMPLETE
+    announce("incomplete: the same command with --retry-failed tries again what is missing, and that alone")
+    return INCOMPLETE
 
 
 def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
@@ -140,120 +159,6 @@ def make_plan(options: RunArguments, inputs: Inputs, key: str) -> Plan:
     )
 
 
-def process(
-    options: RunArguments, plan: Plan, setup: Setup, folder: Path, console: Console, announce: Announce
-) -> Ledger:
-    """Process every item of the plan on the executor, parts and ledger in ``folder``.
-
-    The ledger is written however it ends.
-    """
-    from ..executors.keys import code_key
-    from ..executors.ledger import Ledger
-    from ..executors.pools import open_pool
-    from ..executors.run import run_plan
-    from ..executors.scheduler import Policy
-    from ..executors.worker import Work
-    from ..outputs.folder import LEDGER
-    from ..outputs.parts import PartStore
-    from .progress import progress_bar
-
-    store = PartStore(folder / "parts")
-    store.mark()
-    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store, code=code_key(setup.processor))
-    ledger = Ledger(plan, folder / LEDGER)
-    if options.goes_on:
-        done = ledger.take_over(store.check, retry_failed=options.retry_failed)
-        announce(f"resumed: {done} of {len(plan.items)} work items were done")
-    try:
-        with (
-            open_pool(options.executor, options.workers, announce=announce) as pool,
-            progress_bar(console, sum(map(len, ledger.open_items))) as advance,
-        ):
-            avoided = run_plan(
-                ledger,
-                work,
-                pool,
-                workers=options.workers,
-                policy=Policy(keep_going=options.keep_going),
-                on_outcome=_followed_by(advance, announce, options.keep_going),
-                on_part=store.put,
-            )
-            for name in avoided:
-                announce(f"avoided after repeated failures: {name}")
-    finally:
-        ledger.write(folder / "ledger.json")
-        ledger.close()
-    return ledger
-
-
-def _followed_by(advance: Callable[[Outcome], None], announce: Announce, keep_going: bool) -> Callable[[Outcome], None]:
-    """Return what to do with each outcome: move the progress bar, and name the first failures; the ledger has all."""
-    failures = 0
-
-    def on_outcome(outcome: Outcome) -> None:
-        nonlocal failures
-        advance(outcome)
-        # One that stops the run is printed as its error.
-        if outcome.status == "failed" and (outcome.cause != "code" or keep_going):
-            failures += 1
-            if failures <= SHOWN:
-                announce(f"failed: {outcome.message}")
-            elif failures == SHOWN + 1:
-                announce("further failures are in ledger.json")
-
-    return on_outcome
-
-
-def finish(
-    options: RunArguments,
-    ledger: Ledger,
-    setup: Setup,
-    inputs: Inputs,
-    folder: Path,
-) -> Bundle:
-    """Merge the parts in plan order, normalise, and write the result into ``folder``."""
-    from ..outputs.bundle import Bundle, combine, write_bundle
-    from ..outputs.folder import SECTIONS
-    from ..outputs.luminosity import write_sections
-    from .accounts import make_accounts
-    from .report import build_report, with_agreement
-
-    merged = _merge(ledger, folder, {} if options.max_chunks else _entries(inputs))
-    accounts = make_accounts(ledger, setup, inputs, merged.numbers, allow_partial=options.allow_partial)
-    write_sections(accounts.sections, folder / SECTIONS)
-    bundle = Bundle(
-        report=build_report(options, setup, merged.numbers, accounts),
-        histograms=combine(merged.histograms),
-        cut_flows={name: numbers["cutflow"] for name, numbers in merged.numbers.items()},
-    )
-    bundle = with_agreement(bundle)
-    write_bundle(bundle, folder)
-    return bundle
-
-
-def _entries(inputs: Inputs) -> dict[tuple[str, str], int]:
-    """Return how many entries of each file (dataset, lfn) are to be accounted for."""
-    return {
-        (fileset.dataset.name, file.lfn): file.entries
-        for fileset in inputs.filesets
-        for file in fileset.files
-        if file.entries is not None
-    }
-
-
-def _merge(ledger: Ledger, folder: Path, entries: dict[tuple[str, str], int]) -> Merged:
-    """Merge what is done; it and what is not must cover ``entries`` of each file exactly."""
-    from ..outputs.parts import Merger, PartStore
-
-    store = PartStore(folder / "parts")
-    merger = Merger(folder / "columns")
-    for outcome in ledger.with_status("done"):
-        item = ledger.plan.items[outcome.index]
-        merger.add(item, store.path(item))
-    done = {outcome.index for outcome in ledger.with_status("done")}
-    return merger.finish(missing=[item for item in ledger.plan.items if item.index not in done], entries=entries)
-
-
 @contextmanager
 def _full_disk_is_no_traceback(folder: Path) -> Iterator[None]:
     """Turn a full disk, met in the ledger, the merge or the plots, into advice; the parts that are there stay."""
@@ -277,16 +182,3 @@ def _nothing_to_do(inputs: Inputs) -> int:
     for dataset, bad in inputs.bad_files.items():
         sys.stderr.write(f"error: {dataset}: none of its {len(bad)} files could be read; nothing was written\n")
     return INCOMPLETE if inputs.unreachable else USER_ERROR
-
-
-def _show(options: RunArguments, bundle: Bundle, provenance: Provenance, console: Console, announce: Announce) -> int:
-    from .plot import draw_plots
-    from .summary import print_summary
-
-    if not options.no_plots:
-        announce(f"plots: {len(draw_plots(bundle, options.output_dir / 'plots'))} figures, PNG and PDF")
-    print_summary(console, bundle, provenance, options.output_dir)
-    if bundle.report.status == "complete":
-        return COMPLETE
-    announce("incomplete: the same command with --retry-failed tries again what is missing, and that alone")
-    return INCOMPLETE

@@ -95,8 +95,13 @@ def _yields(bundle: Bundle) -> Table:
         scale = "–" if one.scale is None else f"{one.scale:.4g}"
         events = _of(one.events_processed, one.events_asked, one.events_asked_known)
         files = _of(one.files_processed, one.files)
-        table.add_row(one.name, files, events, f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value)
+        table.add_row(one.name, files, events, f"{last['n']:,}", _sum(last["sumw"]), scale, value)
     return table
+
+
+def _sum(value: float) -> str:
+    """Return a sum of weights that a column of the terminal has room for."""
+    return f"{value:,.1f}" if abs(value) < 1e7 else f"{value:.6g}"
 
 
 def _partial(bundle: Bundle, title: str) -> str:

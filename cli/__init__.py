@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
 
+COMMANDS = ("run", "check", "list", "plot", "explain", "rerun", "toy")
+
 HELP = """\
 mucoffea: muon physics analyses as coffea processors.
 
@@ -16,6 +18,8 @@ mucoffea: muon physics analyses as coffea processors.
   python main.py check …            look at everything that a run needs, and say what it will take
   python main.py list               show the datasets, eras and analyses that are known
   python main.py plot RESULT        draw the plots of a result folder again
+  python main.py explain RESULT     say how a result, or one of its histograms, was made
+  python main.py rerun RESULT       make a result again from its provenance, and compare
   python main.py toy …              make toy NanoAOD files of any size, with known truth
 
 The main job on generated data, from events to plots:
@@ -71,11 +75,14 @@ def _command(word: str):  # type: ignore[no-untyped-def]
         from .listing import command
     elif word == "plot":
         from .plot import command
+    elif word == "explain":
+        from .explain import command
+    elif word == "rerun":
+        from .rerun import command
     elif word == "toy":
         from .toy import command
     else:
         from ..errors import UserError, closest
 
-        near = closest(word, ("run", "check", "list", "plot", "toy"))
-        raise UserError(f"There is no command '{word}'.{near} See python main.py --help.")
+        raise UserError(f"There is no command '{word}'.{closest(word, COMMANDS)} See python main.py --help.")
     return command

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..corrections.catalogue import Catalogue, eras
 from ..corrections.luminosity_mask import certified_sections
 from ..errors import UserError, closest
 from ..filesets.eras import Era, find_era
 from ..filesets.models import Dataset
+from ..outputs.brilcalc import SectionLuminosities
 from ..processors import ANALYSES, find_analysis
 from ..processors.base import NO_ERA, Analysis, EraInputs, Parameters
+from .accounts import luminosity_file
 
 #: Key of a configuration file beside the parameters: folders with correction files.
 FOLDERS = "correction_folders"
@@ -33,6 +35,8 @@ class Setup:
     name: str
     processor: Analysis
     left_out: tuple[str, ...]
+    #: To normalise with; the parts do not depend on it.
+    luminosities: SectionLuminosities | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what the result depends on besides code and input: parameters, and what each era gives."""
@@ -67,6 +71,7 @@ class Draft:
     eras: Mapping[str, EraInputs]
     left_out: tuple[str, ...]
     problems: tuple[Problem, ...]
+    luminosities: SectionLuminosities | None = None
 
     def inputs_of(self, dataset: Dataset) -> EraInputs:
         """Return what the era of ``dataset`` gives; empty without an era, or where nothing was found."""
@@ -85,7 +90,7 @@ class Draft:
         """
         if self.problems:
             raise UserError(numbered([one.message for one in self.problems]))
-        return Setup(self.name, self.analysis(self.parameters, self.eras), self.left_out)
+        return Setup(self.name, self.analysis(self.parameters, self.eras), self.left_out, self.luminosities)
 
 
 def draft_setup(
@@ -95,6 +100,7 @@ def draft_setup(
     config: Path | None,
     settings: Sequence[str],
     folders: Sequence[Path],
+    luminosity_csv: Path | None = None,
 ) -> Draft:
     """Put the analysis together, and collect what is wrong with its corrections.
 
@@ -104,6 +110,7 @@ def draft_setup(
         config: YAML file of parameters.
         settings: ``key=value`` from the command line, on top of ``config``.
         folders: where to look for correction files before the search path of the environment.
+        luminosity_csv: file of brilcalc; goes before that of ``config``.
 
     Raises:
         UserError: unknown analysis or parameter, so that there is nothing to put together.
@@ -112,8 +119,11 @@ def draft_setup(
     analysis = find_analysis(chosen)
     values = {} if config is None else read_config(config)
     folders = [*folders, *_correction_folders(values, config)]
-    parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     collected = _Collected([], [])
+    luminosities = None
+    with collected.problem("luminosity file"):
+        luminosities = luminosity_file(values, config, luminosity_csv)
+    parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     with collected.problem("correction folders"):
         catalogue = Catalogue.from_environment(folders)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
@@ -133,6 +143,7 @@ def draft_setup(
         inputs,
         tuple(dict.fromkeys(collected.left_out)),
         tuple(dict.fromkeys(collected.problems)),
+        luminosities,
     )
 
 
@@ -223,7 +234,7 @@ def read_parameters(
 
 def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) -> Parameters:
     try:
-        return model(**values)
+        return model(**_on_defaults(model(), values))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -232,6 +243,19 @@ def _validated(model: type[Parameters], values: Mapping[str, Any], source: str) 
             hint = closest(str(first["loc"][-1]), _names(model, first["loc"][:-1]))
             message = "there is no such parameter"
         raise UserError(f"{source}: parameter '{place}': {message}.{hint}") from None
+
+
+def _on_defaults(default: BaseModel, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with what they leave out of a group taken from ``default``, the analysis's own.
+
+    Without it, ``muon.min_pt=25`` would set every other cut on muons back to the default of the class.
+    """
+    merged = dict(values)
+    for name, inner in values.items():
+        own = getattr(default, name, None)
+        if isinstance(own, BaseModel) and isinstance(inner, Mapping):
+            merged[name] = {**own.model_dump(), **_on_defaults(own, inner)}
+    return merged
 
 
 def read_config(config: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class RunArguments:
     chunksize: int
     settings: tuple[str, ...]
     config: Path | None
+    luminosity_csv: Path | None
     verify: bool
     resume: bool
     retry_failed: bool
@@ -72,6 +73,13 @@ def parser() -> Parser:
         help="a parameter of the analysis, such as muon.min_pt=25 (repeatable)",
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="YAML file of parameters; --set goes on top")
+    what.add_argument(
+        "--luminosity-csv",
+        type=Path,
+        metavar="FILE",
+        help="luminosity of each section ('brilcalc lumi --byls --output-style csv'), to normalise to the data that "
+        "were processed",
+    )
     what.add_argument(
         "--verify",
         action="store_true",

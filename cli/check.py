@@ -73,6 +73,7 @@ def check(options: RunArguments) -> Checked:
             open_remote=True,
             announce=lambda _: None,
             strict=False,
+            verify=options.verify,
         )
     if inputs is not None:
         with noted(findings, "analysis"):
@@ -82,6 +83,7 @@ def check(options: RunArguments) -> Checked:
                 config=options.config,
                 settings=options.settings,
                 folders=inputs.folders,
+                luminosity_csv=options.luminosity_csv,
             )
         with noted(findings, "plan"):
             checked = _with_estimate(options, inputs, draft, findings)

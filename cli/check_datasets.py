@@ -162,7 +162,7 @@ def _listed(names: Sequence[str]) -> str:
 def _chunks(fileset: Fileset, chunksize: int) -> Iterator[Finding]:
     """Yield a warning if work items are smaller than what is decompressed as a whole."""
     largest = max((stop - start for file in fileset.files for start, stop in pairwise(file.clusters)), default=0)
-    if chunksize < largest:
+    if 0 < chunksize < largest:
         times = -(-largest // chunksize)
         yield _finding(
             "warning",

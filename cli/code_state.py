@@ -67,7 +67,7 @@ def _split(names: bytes) -> list[str]:
 
 
 def _git(root: Path, *words: str) -> bytes | None:
-    """Return what ``git`` prints, or None if it fails in any way. It changes nothing and runs no hook or driver."""
+    """Return what ``git`` prints, or None if it fails in any way. It changes nothing and runs no external diff."""
     program = shutil.which("git")
     if program is None:
         return None

@@ -32,6 +32,7 @@ class Inputs:
         filesets: files that can be read, in the order of the run.
         files_available: dataset → number of files before ``--max-files``.
         bad_files: dataset → {file: reason} for the files that could not be opened.
+        bad_events: dataset → events that its fileset declares for those files; None where it does not for all.
         folders: places where the datasets bring corrections of their own (toys).
         unreachable: whether a server did not answer.
     """
@@ -39,6 +40,7 @@ class Inputs:
     filesets: tuple[Fileset, ...]
     files_available: Mapping[str, int]
     bad_files: Mapping[str, Mapping[str, str]]
+    bad_events: Mapping[str, int | None]
     folders: tuple[Path, ...]
     unreachable: bool = False
 
@@ -82,13 +84,16 @@ def find_inputs(
     check_unique_files(limited)
     failures: dict[str, int] = {}
     verification = Verification() if verify else None
-    inspected = [_inspect_all(one, open_remote, failures, announce, verification) for one in limited]
+    inspected = [inspect_all(one, open_remote, failures, announce, verification) for one in limited]
     if verification is not None:
         announce(str(verification))
     return Inputs(
         filesets=tuple(fileset for fileset, _ in inspected),
         files_available=available,
         bad_files={fileset.dataset.name: bad for fileset, bad in inspected if bad},
+        bad_events={
+            one.dataset.name: _declared_events(one, bad) for one, (_, bad) in zip(limited, inspected, strict=True)
+        },
         folders=tuple(dict.fromkeys(folders)),
         unreachable=bool(failures),
     )
@@ -128,12 +133,12 @@ def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset
     return dataset.model_copy(update={"toy": None, "files": tuple(str(path) for path in files)}), folder
 
 
-def _inspect_all(
+def inspect_all(
     fileset: Fileset,
     open_remote: bool,
     failures: dict[str, int],
     announce: Callable[[str], None],
-    verification: Verification | None,
+    verification: Verification | None = None,
 ) -> tuple[Fileset, dict[str, str]]:
     """Look into each file; return the fileset of those that can be read, and the others with the reason.
 
@@ -165,3 +170,9 @@ def _inspect_all(
     for lfn in [entry.lfn for entry in fileset.files if entry.lfn in bad][:SHOWN]:
         announce(f"{fileset.dataset.name}: {bad[lfn]}")
     return fileset.model_copy(update={"files": tuple(found)}), bad
+
+
+def _declared_events(fileset: Fileset, bad: Mapping[str, str]) -> int | None:
+    """Return the events that the fileset declares for the files in ``bad``; None where one has no number."""
+    counts = [file.entries for file in fileset.files if file.lfn in bad]
+    return None if None in counts else sum(count or 0 for count in counts)

@@ -52,6 +52,6 @@ def progress_bar(console: Console, events: int) -> Iterator[Callable[[Outcome], 
             progress.advance(task, outcome.events)
             # An error of the analysis ends the run and is reported there.
             if outcome.cause == "read":
-                progress.console.print(outcome.message, style="red", markup=False, highlight=False)
+                progress.console.print(outcome.message, style="red", markup=False, highlight=False, soft_wrap=True)
 
         yield advance

@@ -62,7 +62,7 @@ def begin(
         eras={name: _era(era) for name, era in processor.eras.items()},
         datasets=tuple(_dataset(fileset, inputs) for fileset in inputs.filesets),
         files=tuple(file for fileset in inputs.filesets for file in _files(fileset)),
-        corrections=tuple(_correction_files(processor)),
+        corrections=(*_correction_files(processor), *_luminosity_file(setup)),
         keys=ContentKeys(run=run_key, sources=source_digests(type(processor).__module__)),
         machine=Machine(executor=options.executor, workers=options.workers, host=platform.node()),
         ledger=LedgerSummary(planned=len(plan.items), lost=len(plan.items)),
@@ -83,7 +83,7 @@ def complete(begun: Provenance, ledger: Ledger, processing: float) -> Provenance
     ended = datetime.now(UTC)
     items = ledger.plan.items
     # A replica that failed before another was read does not count as read.
-    read = {items[one.index].lfn: getattr(one, "path", "") or items[one.index].path for one in done}
+    read = {items[one.index].lfn: one.path or items[one.index].path for one in done}
     effort = Effort(
         events=sum(one.events for one in done),
         wall_seconds=(ended - begun.started).total_seconds(),
@@ -97,10 +97,10 @@ def complete(begun: Provenance, ledger: Ledger, processing: float) -> Provenance
         done=len(done),
         failed=len(failed),
         lost=len(ledger.lost),
-        attempts=sum(getattr(one, "attempts", 1) for one in (*done, *failed)),
+        attempts=sum(one.attempts for one in (*done, *failed)),
         failures=tuple(one.message for one in failed),
     )
-    hosts = sorted({getattr(one, "host", "") for one in (*done, *failed)} - {""})
+    hosts = sorted({one.host for one in (*done, *failed)} - {""})
     return begun.model_copy(
         update={
             "files": tuple(
@@ -167,6 +167,7 @@ def _dataset(fileset: Fileset, inputs: Inputs) -> DatasetRecord:
         declared_in=_text_file(origin, with_text=False) if origin.is_file() else None,
         files_available=inputs.files_available.get(dataset.name, len(fileset.files)),
         bad_files=inputs.bad_files.get(dataset.name, {}),
+        bad_events=inputs.bad_events.get(dataset.name, 0),
         luminosity=None if luminosity is None else luminosity.model_dump(mode="json"),
     )
 
@@ -192,6 +193,12 @@ def _correction_files(processor: Analysis) -> Iterator[CorrectionFile]:
                 keys=record.keys,
                 working_point=record.working_point,
             )
+
+
+def _luminosity_file(setup: Setup) -> Iterator[CorrectionFile]:
+    table = setup.luminosities
+    if table is not None:
+        yield CorrectionFile(name="luminosity_csv", era="", path=str(table.path.absolute()), sha256=table.sha256)
 
 
 def _printable(value: Any) -> Any:

@@ -122,6 +122,7 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
         config=options.config,
         settings=options.settings,
         folders=inputs.folders,
+        luminosity_csv=options.luminosity_csv,
     )
     return inputs, at_start(options, inputs, draft, announce)
 
@@ -146,6 +147,7 @@ def process(
 
     The ledger is written however it ends.
     """
+    from ..executors.keys import code_key
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
     from ..executors.run import run_plan
@@ -157,7 +159,7 @@ def process(
 
     store = PartStore(folder / "parts")
     store.mark()
-    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store)
+    work = Work(run_id=uuid.uuid4().hex, processor=setup.processor, store=store, code=code_key(setup.processor))
     ledger = Ledger(plan, folder / LEDGER)
     if options.goes_on:
         done = ledger.take_over(store.check, retry_failed=options.retry_failed)
@@ -211,11 +213,16 @@ def finish(
 ) -> Bundle:
     """Merge the parts in plan order, normalise, and write the result into ``folder``."""
     from ..outputs.bundle import Bundle, combine, write_bundle
+    from ..outputs.folder import SECTIONS
+    from ..outputs.luminosity import write_sections
+    from .accounts import make_accounts
     from .report import build_report, with_agreement
 
     merged = _merge(ledger, folder, {} if options.max_chunks else _entries(inputs))
+    accounts = make_accounts(ledger, setup, inputs, merged.numbers, allow_partial=options.allow_partial)
+    write_sections(accounts.sections, folder / SECTIONS)
     bundle = Bundle(
-        report=build_report(options, ledger, setup, inputs, merged.numbers),
+        report=build_report(options, setup, merged.numbers, accounts),
         histograms=combine(merged.histograms),
         cut_flows={name: numbers["cutflow"] for name, numbers in merged.numbers.items()},
     )

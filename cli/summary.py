@@ -70,7 +70,7 @@ def print_summary(console: Console, bundle: Bundle, provenance: Provenance, fold
 
 def _cut_flow(bundle: Bundle) -> Table:
     """Return the events that pass each cut and all before it; analyses of one run have the same cuts."""
-    table = Table(title="cut flow, events", title_justify="left")
+    table = Table(title=_partial(bundle, "cut flow, events"), title_justify="left")
     table.add_column("cut")
     for name in bundle.cut_flows:
         table.add_column(name, justify="right", overflow="fold")
@@ -80,21 +80,34 @@ def _cut_flow(bundle: Bundle) -> Table:
 
 
 def _yields(bundle: Bundle) -> Table:
-    table = Table(title="yields after all cuts", title_justify="left")
-    for title in ("dataset", "events", "selected", "Σw", "scale", "yield"):
+    table = Table(title=_partial(bundle, "yields after all cuts"), title_justify="left")
+    for title in ("dataset", "files", "events", "selected", "Σw", "scale", "yield"):
         table.add_column(title, justify="left" if title == "dataset" else "right", overflow="fold")
     for one in bundle.report.datasets:
         flow = bundle.cut_flows.get(one.name)
         if not flow:
-            table.add_row(one.name, "0", "–", "–", "–", "no event processed")
+            table.add_row(one.name, _of(one.files_processed, one.files), "0", "–", "–", "–", "no event processed")
             continue
         last = flow[list(flow)[-1]]
         value = one.not_normalised
         if one.scale is not None:
             value = f"{last['sumw'] * one.scale:,.1f} ± {last['sumw2'] ** 0.5 * one.scale:,.1f}"
         scale = "–" if one.scale is None else f"{one.scale:.4g}"
-        table.add_row(one.name, f"{one.events_processed:,}", f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value)
+        events = _of(one.events_processed, one.events_asked, one.events_asked_known)
+        files = _of(one.files_processed, one.files)
+        table.add_row(one.name, files, events, f"{last['n']:,}", f"{last['sumw']:,.1f}", scale, value)
     return table
+
+
+def _partial(bundle: Bundle, title: str) -> str:
+    return f"PARTIAL: {title}" if any(one.partial for one in bundle.report.datasets) else title
+
+
+def _of(processed: int, asked: int, known: bool = True) -> str:
+    """Return what was processed, and of how many where something is missing."""
+    if processed == asked and known:
+        return f"{processed:,}"
+    return f"{processed:,} of {'' if known else 'at least '}{asked:,}"
 
 
 def _agreement(bundle: Bundle) -> Table:

@@ -40,14 +40,14 @@ def run_key(processor: Any, settings: Mapping[str, Any]) -> str:
         settings: parameters, correction files with their hashes, and whatever else the result depends on.
     """
     kind = type(processor)
-    return digest(
-        {
-            "analysis": f"{kind.__module__}:{kind.__qualname__}",
-            "sources": source_digests(kind.__module__),
-            "settings": settings,
-            "versions": {name: version(name) for name in PHYSICS_PACKAGES},
-        }
-    )
+    analysis = f"{kind.__module__}:{kind.__qualname__}"
+    return digest({"analysis": analysis, "code": code_key(processor), "settings": settings})
+
+
+def code_key(processor: Any) -> str:
+    """Return what a worker must have in common with the client: the source of the analysis, and package versions."""
+    versions = {name: version(name) for name in PHYSICS_PACKAGES}
+    return digest({"sources": source_digests(type(processor).__module__), "versions": versions})
 
 
 def source_digests(module: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from coffea.nanoevents import NanoEventsFactory
 from coffea.nanoevents.schemas.base import BaseSchema
 from coffea.nanoevents.trace import trace_with_length_zero_array
 
-from ..filesets.checked_ntuple import CHECKED
+from ..filesets.checked_ntuple import checked_classes
 from ..filesets.soundness import check_tree
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def open_file(path: str, tree: str, *, timeout: float) -> OpenFile:
     # Plain file reads take 40 % less CPU than uproot's default for local files, which goes through an event loop.
     options = {} if "://" in path else {"handler": uproot.MultithreadedFileSource}
     # XRootD takes whole seconds only.
-    directory = uproot.open({path: None}, timeout=max(1, round(timeout)), custom_classes=CHECKED, **options)
+    directory = uproot.open({path: None}, timeout=max(1, round(timeout)), custom_classes=checked_classes(), **options)
     check_tree(directory[tree], None if "://" in path else directory.file.source.num_bytes)
     opened = OpenFile(directory, directory[tree], frozenset(directory[tree].keys()))
     _open_files[key] = opened

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import AbstractContextManager, contextmanager
@@ -86,6 +89,17 @@ def open_pool(
     return _dask_local(workers, announce)
 
 
+def _end_with_client(client: int) -> None:
+    """End this worker process soon after its client, which may have been killed and tells nobody."""
+
+    def watch() -> None:
+        while os.getppid() == client:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="mucoffea-watch").start()
+
+
 class ProcessPool(Executor):
     """Worker processes on this machine; when one dies, :meth:`restart` brings new ones.
 
@@ -99,7 +113,9 @@ class ProcessPool(Executor):
     def _start(self) -> Executor:
         from loky import ProcessPoolExecutor
 
-        pool: Executor = ProcessPoolExecutor(max_workers=self._workers)
+        pool: Executor = ProcessPoolExecutor(
+            max_workers=self._workers, initializer=_end_with_client, initargs=(os.getpid(),)
+        )
         return pool
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:

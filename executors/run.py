@@ -32,7 +32,7 @@ def run_plan(
     workers: int,
     policy: Policy = Policy(),  # noqa: B008 - frozen
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-    on_part: Callable[[WorkItem, bytes], None] = lambda _item, _part: None,
+    on_part: Callable[[WorkItem, bytes], None] | None = None,
 ) -> tuple[str, ...]:
     """Run every item of the ledger's plan that has no outcome yet on ``pool``, and record how it ended.
 
@@ -61,6 +61,8 @@ def run_plan(
         if outcome.cause == "disk":
             raise DiskFullError(f"{outcome.message} Make room, then go on with --resume.")
         if outcome.part:
+            if on_part is None:
+                raise RuntimeError(f"the worker cannot store the result of {item}, and nobody else takes it")
             on_part(item, outcome.part)
         ledger.record(outcome)
         on_outcome(outcome)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import UserError, closest
 from ..filesets.addresses import server
+from .keys import code_key
 from .ledger import Outcome
 from .open_files import (
     OpenFile,
@@ -41,6 +42,10 @@ PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+#: Runs whose code this process has compared with its own.
+_checked_runs: set[str] = set()
+
+
 class Store(Protocol):
     """Where results go; it travels to the workers with the work."""
 
@@ -65,6 +70,8 @@ class Work:
     schema: str = "mucoffea.schemas.nanoaod:NanoAOD"
     #: Seconds to wait for a file server.
     timeout: float = 60.0
+    #: What :func:`.keys.code_key` gave on the client; a worker with other code refuses. Empty: not compared.
+    code: str = ""
 
     def __call__(self, item: WorkItem) -> Outcome:
         """Process one item. A file that cannot be read is an outcome; an error of the analysis code as well."""
@@ -72,6 +79,7 @@ class Work:
         accessed: list[Any] = []
         opened: OpenFile | None = None
         try:
+            _check_code(self)
             with quiet_collector():
                 opened = _open(item, self.timeout)
                 before = opened.directory.file.source.num_requested_bytes
@@ -142,6 +150,22 @@ class Work:
             log.warning("the zero-length trace missed a branch (%s); reading without filter", error)
             forget_filter(opened, key)
             return result
+
+
+def _check_code(work: Work) -> None:
+    """Refuse to add to a run what other code made: a worker may start after an edit, or live on another machine.
+
+    Raises:
+        UserError: source or package versions are not those of the client.
+    """
+    if not work.code or work.run_id in _checked_runs:
+        return
+    if code_key(work.processor) != work.code:
+        raise UserError(
+            f"The code on {socket.gethostname()} is not that with which the run began: a source file of the analysis, "
+            f"or the version of a package, has changed or is another one there. Start again with --resume"
+        )
+    _checked_runs.add(work.run_id)
 
 
 def _open(item: WorkItem, timeout: float) -> OpenFile:

@@ -17,14 +17,22 @@ def compressed_bytes(tree: Any) -> dict[str, int]:
 
 
 def _of_rntuple(tree: Any) -> dict[str, int]:
-    """Return the sizes of the top-level fields; what lies in a field below one counts for it."""
-    fields = tree.field_records
-    sizes = dict.fromkeys(tree.keys(recursive=False), 0)
+    """Return the sizes of the top-level fields: what lies in a field below one, or is shared by several, counts."""
+    columns = [0] * len(tree.column_records)
     for cluster in tree.page_link_list:
-        for column, link in zip(tree.column_records, cluster, strict=False):
-            place = column.field_id
-            while fields[place].parent_field_id != place:
-                place = fields[place].parent_field_id
-            name = fields[place].field_name
-            sizes[name] = sizes.get(name, 0) + sum(page.locator.num_bytes for page in link.pages)
+        for place, link in enumerate(cluster):
+            columns[place] += sum(page.locator.num_bytes for page in link.pages)
+    sizes = dict.fromkeys(tree.keys(recursive=False), 0)
+    for column, size in zip(tree.column_records, columns, strict=True):
+        sizes[_top(tree, column.field_id)] = sizes.get(_top(tree, column.field_id), 0) + size
+    # A projected field (Muon_pt) has its data in a column of another one (a collection of all that muons have).
+    for alias in tree.alias_column_records:
+        sizes[_top(tree, alias.field_id)] = sizes.get(_top(tree, alias.field_id), 0) + columns[alias.physical_id]
     return sizes
+
+
+def _top(tree: Any, place: int) -> str:
+    """Return the name of the field without parent that a field lies in; such a field is its own parent."""
+    while tree.field_records[place].parent_field_id != place:
+        place = tree.field_records[place].parent_field_id
+    return str(tree.field_records[place].field_name)

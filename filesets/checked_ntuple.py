@@ -61,5 +61,9 @@ class CheckedNtuple(Model_ROOT_3a3a_RNTuple):
             raise OSError(f"the checksum of a {what} is wrong in {self.file.file_path}")
 
 
-#: For ``uproot.open(…, custom_classes=…)``.
-CHECKED = {**uproot.classes, "ROOT::RNTuple": CheckedNtuple, "ROOT::Experimental::RNTuple": CheckedNtuple}
+def checked_classes() -> dict[str, Any]:
+    """Return the classes for ``uproot.open(…, custom_classes=…)``.
+
+    Each file needs its own: uproot takes a class out of them where a damaged file seems to bring a better description.
+    """
+    return {**uproot.classes, "ROOT::RNTuple": CheckedNtuple, "ROOT::Experimental::RNTuple": CheckedNtuple}

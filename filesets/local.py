@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ..errors import UserError, closest
 from .addresses import expand, is_remote, local_path, logical_name, redacted, split_object
 from .branches import compressed_bytes
+from .luminosity_blocks import recorded_sections
 from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
 from .opening import TIMEOUT, read_root
@@ -271,6 +272,7 @@ def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
         "clusters": list(_clusters(events)),
         "gen_event_count": count,
         "gen_event_sumw": sumw,
+        "luminosity_sections": recorded_sections(file) if count is None else None,
     }
 
 

@@ -190,6 +190,8 @@ class FileEntry(Strict):
             between two of them is decompressed as a whole.
         gen_event_count: Σ ``Runs.genEventCount``, the generated events before any skim.
         gen_event_sumw: Σ ``Runs.genEventSumw``, their sum of weights.
+        luminosity_sections: of data, run → ranges [first, last] that the file was made from, those without any event
+            included; None where the file does not say.
     """
 
     lfn: Text
@@ -202,6 +204,7 @@ class FileEntry(Strict):
     clusters: Annotated[tuple[int, ...], Field(strict=False)] = ()
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
+    luminosity_sections: dict[str, list[list[int]]] | None = None
 
     @model_validator(mode="after")
     def _finite(self) -> FileEntry:

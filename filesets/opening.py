@@ -52,9 +52,9 @@ def read_root(path: str, timeout: float, work: Callable[[Any], Result]) -> Resul
     def run() -> Result:
         import uproot
 
-        from .checked_ntuple import CHECKED
+        from .checked_ntuple import checked_classes
 
-        with uproot.open(path, object_cache=None, array_cache=None, custom_classes=CHECKED) as file:
+        with uproot.open(path, object_cache=None, array_cache=None, custom_classes=checked_classes()) as file:
             return work(file)
 
     return guarded(path, timeout if is_remote(path) else max(timeout, LOCAL_TIMEOUT), run)

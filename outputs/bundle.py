@@ -105,16 +105,18 @@ def _write_root(bundle: Bundle, path: Path) -> None:
 
 def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:
     scales = bundle.scales()
+    status = {one.name: "PARTIAL" if one.partial else "complete" for one in bundle.report.datasets}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["dataset", "cut", "n", "sumw", "sumw_error", "yield", "yield_error", "n_alone", "n_minus_one"])
+        numbers = ["n", "sumw", "sumw_error", "yield", "yield_error", "n_alone", "n_minus_one"]
+        writer.writerow(["dataset", "cut", *numbers, "status"])
         for dataset, flow in bundle.cut_flows.items():
             scale = scales.get(dataset)
             for cut, row in flow.items():
                 error = row["sumw2"] ** 0.5
                 normalised: list[Any] = ["", ""] if scale is None else [row["sumw"] * scale, error * scale]
                 others = (row.get("n_alone", ""), row.get("n_minus_one", ""))
-                writer.writerow([dataset, cut, row["n"], row["sumw"], error, *normalised, *others])
+                writer.writerow([dataset, cut, row["n"], row["sumw"], error, *normalised, *others, status[dataset]])
 
 
 @dataclass(frozen=True)

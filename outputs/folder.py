@@ -22,11 +22,14 @@ UNFINISHED = "unfinished"
 LEDGER = "ledger.sqlite"
 #: Held by the run that is at work.
 LOCK = "lock"
+#: The processed luminosity sections of each data set.
+SECTIONS = "luminosity_sections"
 #: What a finished run leaves, in the order in which it is taken away and, reversed, put in place.
 PRODUCTS = (
     "report.json",
     "plots",
     "columns",
+    SECTIONS,
     "histograms.root",
     "histograms.h5",
     "cutflow.csv",

@@ -6,7 +6,7 @@ for what was processed, before any selection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,15 +19,27 @@ class NormalisationError(Exception):
 
 
 class FileSum(BaseModel):
-    """What is known of one input file: its entries, how many were processed, and what its ``Runs`` tree says."""
+    """What is known of one input file.
+
+    Args:
+        lfn: its name.
+        entries: events in it.
+        processed: those that were processed.
+        planned: those that were to be processed.
+        gen_event_count: Σ of its ``Runs`` tree.
+        gen_event_sumw: Σ of its ``Runs`` tree.
+        luminosity_sections: run → ranges that it was made from.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     lfn: str
     entries: int
     processed: int
+    planned: int = 0
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
+    luminosity_sections: Mapping[str, Sequence[Sequence[int]]] | None = None
 
 
 class SumOfWeights(BaseModel):
@@ -88,7 +100,7 @@ def scale_factor(*, cross_section: float | None, luminosity: float | None, sumw:
     if cross_section is None:
         raise NormalisationError("no cross section")
     if luminosity is None:
-        raise NormalisationError("no luminosity (no era)")
+        raise NormalisationError("no luminosity")
     if cross_section <= 0:
         raise NormalisationError(f"a cross section of {cross_section} pb")
     if sumw <= 0:

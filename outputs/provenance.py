@@ -82,6 +82,7 @@ class DatasetRecord(_Record):
         declared_in: the file that declares it, if there is one.
         files_available: number of files before any limit.
         bad_files: file → why it could not be opened.
+        bad_events: that the fileset declares for those files; None where it does not for all.
         luminosity: of its era, with unit and source; None without one.
     """
 
@@ -89,6 +90,7 @@ class DatasetRecord(_Record):
     declared_in: TextFile | None = None
     files_available: int
     bad_files: Mapping[str, str] = {}
+    bad_events: int | None = 0
     luminosity: Mapping[str, Any] | None = None
 
     @property
@@ -98,7 +100,10 @@ class DatasetRecord(_Record):
 
 
 class CorrectionFile(_Record):
-    """A file that the processor applied in an era: a correction, or the luminosity mask."""
+    """A file that the processor applied in an era: a correction, or the luminosity mask.
+
+    The luminosity file of the run, ``luminosity_csv``, is here too, without an era.
+    """
 
     name: str
     era: str

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..executors.ledger import Ledger
+from .luminosity import EraLuminosity, SectionAccount
 from .normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
 
 
@@ -33,23 +33,77 @@ class Facts(BaseModel):
 
 
 class Sample(Facts):
-    """A dataset before the run."""
+    """A dataset after the run, before it is accounted for.
+
+    Args:
+        inputs: its files that could be opened.
+        files_available: before any limit.
+        bad_events: events that the fileset declares for the files that could not be opened; None is not known.
+        sections: of data.
+    """
 
     inputs: tuple[FileSum, ...] = ()
+    files_available: int
+    bad_events: int | None = 0
+    sections: SectionAccount | None = None
+
+    @property
+    def processed(self) -> int:
+        """Events that were processed."""
+        return sum(file.processed for file in self.inputs)
+
+    @property
+    def available(self) -> int | None:
+        """Events of all its files, before any limit; None is not known."""
+        if self.bad_events is None or self.files_available != len(self.inputs) + len(self.bad_files):
+            return None
+        return sum(file.entries for file in self.inputs) + self.bad_events
+
+    @property
+    def limited(self) -> bool:
+        """Whether --max-files or --max-chunks left something out."""
+        left_out = self.files_available > len(self.inputs) + len(self.bad_files)
+        return left_out or any(file.planned < file.entries for file in self.inputs)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for was processed."""
+        return not self.bad_files and all(file.processed == file.planned for file in self.inputs)
 
 
 class DatasetReport(Facts):
-    """A dataset in the report."""
+    """A dataset in the report.
+
+    Args:
+        files: asked for; ``files_processed`` of them completely, ``files_failed`` at least in part not.
+        events_planned: in the files that could be opened.
+        events_asked: with those that the fileset declares for the other files.
+        events_asked_known: False where such a file declares none: then there are at least ``events_asked``.
+        limited: --max-files or --max-chunks left something out.
+        partial: the numbers stand for a part: of this dataset, or of the data that simulation is normalised to.
+        sumw: that the normalisation uses.
+        sumw_asked: Σ genEventSumw of all files; None where a file does not say, or with a limit.
+        sumw_processed: Σ genWeight of the processed events.
+        sections: luminosity sections of data.
+    """
 
     files: int
+    files_processed: int
+    files_failed: int
     events_planned: int
+    events_asked: int
+    events_asked_known: bool
     events_processed: int
     events_failed: int
     limited: bool
+    partial: bool
     sumw: float | None = None
     sumw_source: str = ""
+    sumw_asked: float | None = None
+    sumw_processed: float | None = None
     scale: float | None = None
     not_normalised: str = ""
+    sections: SectionAccount | None = None
     counters: Mapping[str, Any] = {}
 
     @property
@@ -79,6 +133,8 @@ class Report(BaseModel):
     datasets: tuple[DatasetReport, ...]
     parameters: Mapping[str, Any]
     corrections: tuple[Mapping[str, Any], ...]
+    luminosities: tuple[EraLuminosity, ...] = ()
+    luminosity_file: Mapping[str, str] | None = None
     luminosity: float | None
     com_energy: float | None
     era: str | None
@@ -94,61 +150,73 @@ class Report(BaseModel):
 
 
 def dataset_report(
-    sample: Sample,
-    ledger: Ledger,
-    numbers: Mapping[str, Any],
-    *,
-    allow_partial: bool,
+    sample: Sample, luminosity: EraLuminosity, numbers: Mapping[str, Any], *, allow_partial: bool
 ) -> DatasetReport:
     """Account for one dataset and normalise it.
 
     Args:
         sample: the dataset.
-        ledger: of the run.
+        luminosity: what simulation of its era is normalised to.
         numbers: merged numbers of the dataset's parts: ``sumw`` and ``counters``.
         allow_partial: normalise to what was processed although something is missing.
     """
-    planned = next(plan for plan in ledger.plan.datasets if plan.name == sample.name)
-    processed = ledger.events(sample.name)
+    files = [file for file in sample.inputs if file.planned or not file.entries]
+    failed = len(sample.bad_files) + sum(file.processed < file.planned for file in files)
+    planned = sum(file.planned for file in files)
+    asked = planned + (sample.bad_events or 0)
+    incomplete = sample.limited or not sample.complete
     base = DatasetReport(
-        **sample.model_dump(exclude={"inputs"}),
-        files=planned.files + len(sample.bad_files),
-        events_planned=planned.events,
-        events_processed=processed,
-        events_failed=planned.events - processed,
-        limited=planned.limited,
+        **{**{name: getattr(sample, name) for name in Facts.model_fields}, "luminosity": luminosity.value},
+        files=len(files) + len(sample.bad_files),
+        files_processed=len(files) + len(sample.bad_files) - failed,
+        files_failed=failed,
+        events_planned=planned,
+        events_asked=asked,
+        events_asked_known=sample.bad_events is not None,
+        events_processed=sample.processed,
+        events_failed=asked - sample.processed,
+        limited=sample.limited,
+        partial=incomplete or (sample.kind == "mc" and luminosity.partial),
+        sections=sample.sections,
         counters=numbers.get("counters", {}),
     )
-    return base.model_copy(update=_normalise(sample, base.complete or allow_partial, ledger, numbers.get("sumw", 0.0)))
+    sumw = numbers.get("sumw", 0.0)
+    return base.model_copy(
+        update={
+            "sumw_asked": _sumw_asked(sample),
+            "sumw_processed": sumw,
+            **_normalise(sample, luminosity, sample.complete or allow_partial, sumw),
+        }
+    )
 
 
-def _normalise(sample: Sample, permitted: bool, ledger: Ledger, sumw: float) -> dict[str, Any]:
+def _sumw_asked(sample: Sample) -> float | None:
+    sums = [file.gen_event_sumw for file in sample.inputs]
+    if sample.bad_files or sample.limited or not sums or None in sums:
+        return None
+    return sum(one or 0.0 for one in sums)
+
+
+def _normalise(sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw: float) -> dict[str, Any]:
     if not permitted:
         return {"not_normalised": "events are missing (--allow-partial normalises what was processed)"}
     if sample.kind == "data":
         return {"scale": 1.0, "sumw": sumw}
     result: dict[str, Any] = {}
     try:
-        total = sum_of_weights(_file_sums(sample, ledger), sumw)
+        total = sum_of_weights(sample.inputs, sumw)
         result = {
             "sumw": total.value,
             "sumw_source": total.source + (f" ({total.note})" if total.note else ""),
         }
+        if sample.cross_section is not None and luminosity.unknown:
+            raise NormalisationError(luminosity.unknown)
         result["scale"] = scale_factor(
-            cross_section=sample.cross_section, luminosity=sample.luminosity, sumw=total.value
+            cross_section=sample.cross_section, luminosity=luminosity.value, sumw=total.value
         )
     except NormalisationError as error:
         result["not_normalised"] = str(error)
     return result
-
-
-def _file_sums(sample: Sample, ledger: Ledger) -> list[FileSum]:
-    done = {outcome.index for outcome in ledger.with_status("done")}
-    processed: dict[str, int] = {}
-    for item in ledger.plan.items:
-        if item.dataset == sample.name and item.index in done:
-            processed[item.lfn] = processed.get(item.lfn, 0) + len(item)
-    return [file.model_copy(update={"processed": processed.get(file.lfn, 0)}) for file in sample.inputs]
 
 
 def incompleteness(datasets: Sequence[DatasetReport]) -> list[str]:
@@ -157,7 +225,10 @@ def incompleteness(datasets: Sequence[DatasetReport]) -> list[str]:
     for one in datasets:
         if not one.complete:
             files = f", {len(one.bad_files)} of {one.files} files unreadable" if one.bad_files else ""
-            lines.append(f"PARTIAL: {one.name}: {one.events_processed} of {one.events_planned} events processed{files}")
+            least = "" if one.events_asked_known else "at least "
+            lines.append(
+                f"PARTIAL: {one.name}: {one.events_processed} of {least}{one.events_asked} events processed{files}"
+            )
         elif one.limited:
             lines.append(f"PARTIAL: {one.name}: limited to {one.files} files, {one.events_processed} events")
     return lines

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..corrections.catalogue import CorrectionRecord
 from ..histograms.specification import Histogram
+from ..luminosity_sections import packed, unpacked
 from .requirements import Requirement
 
 #: Name of a sample without era: no correction is known for it.
@@ -146,8 +147,22 @@ def generator_weight(events: Any) -> np.ndarray:
 
 
 def result(events: Any, entries: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the result of a chunk, ``{dataset: entries}``; every entry adds over chunks."""
-    return {events.metadata["dataset"]: {"events": len(events), **entries}}
+    """Return the result of a chunk, ``{dataset: entries}``; every entry adds over chunks.
+
+    That of data has ``luminosity_sections``, run → section → events, too: which data were processed, certified or not.
+    """
+    accounts: dict[str, Any] = {"events": len(events)}
+    if is_data(events) and {"run", "luminosityBlock"} <= set(events.fields):
+        accounts["luminosity_sections"] = _sections(events.run, events.luminosityBlock)
+    return {events.metadata["dataset"]: {**accounts, **entries}}
+
+
+def _sections(run: Any, luminosity_block: Any) -> dict[str, dict[str, int]]:
+    found, counts = np.unique(packed(run, luminosity_block), return_counts=True)
+    sections: dict[str, dict[str, int]] = {}
+    for run_number, section, count in zip(*unpacked(found), counts, strict=True):
+        sections.setdefault(str(run_number), {})[str(section)] = int(count)
+    return sections
 
 
 def yield_row(weight: np.ndarray) -> dict[str, int | float]:

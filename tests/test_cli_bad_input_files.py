@@ -13,24 +13,7 @@ from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
 from .support.command_line import Command, assert_refused, run_words, write_dataset
 from .support.results import read_report
-
-
-def truncated(path: Path, copy: Path) -> Path:
-    """Make a copy that lacks its second half."""
-    content = path.read_bytes()
-    copy.write_bytes(content[: len(content) // 2])
-    return copy
-
-
-def with_bad_basket(path: Path, copy: Path, number: int = 1) -> Path:
-    """Make a copy with zeros in one basket of Muon_pt, which opens without complaint."""
-    shutil.copy(path, copy)
-    with uproot.open(path) as file:
-        offset = file["Events/Muon_pt"].member("fBasketSeek")[number]
-    with copy.open("r+b") as file:
-        file.seek(offset + 120)
-        file.write(bytes(200))
-    return copy
+from .support.root_files import truncated, with_bad_basket
 
 
 def html(small: Path, folder: Path) -> Path:

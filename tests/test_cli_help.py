@@ -19,7 +19,7 @@ from mucoffea.processors import ANALYSES
 from mucoffea.toys.cms_nanoaod import DEMO_CROSS_SECTIONS
 
 MAIN = Path(__file__).parents[1] / "main.py"
-COMMANDS = ("run", "check", "list", "plot", "toy")
+COMMANDS = ("run", "check", "list", "plot", "explain", "rerun", "toy")
 #: Packages that take long to import and that neither the help nor the name ``mucoffea`` needs.
 HEAVY = ("coffea", "awkward", "uproot", "hist", "matplotlib", "numba", "scipy", "pandas", "dask", "pyarrow", "numpy")
 

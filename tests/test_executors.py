@@ -58,8 +58,8 @@ def make_plan(path: Path, chunksize: int, kind: str = "mc") -> Plan:
 
 def run(plan: Plan, processor: ProcessorABC, folder: Path, executor: str = "iterative"):
     """Run a plan and return the ledger and the merged result."""
-    (folder / "parts").mkdir(parents=True)
     work = Work(run_id=folder.name, processor=processor, store=PartStore(folder / "parts"))
+    work.store.mark()
     with open_pool(executor, 2) as pool:
         ledger = Ledger(plan)
         run_plan(ledger, work, pool, workers=2)
@@ -143,7 +143,7 @@ def test_the_order_of_completion_does_not_matter(toys: Path, tmp_path: Path):
     plan = make_plan(toys / "zz4l.root", 500)
     _, forwards = run(plan, FourLepton(), tmp_path / "forwards")
     store = PartStore(tmp_path / "backwards" / "parts")
-    store.folder.mkdir(parents=True)
+    store.mark()
     work = Work(run_id="backwards", processor=FourLepton(), store=store)
     ledger = Ledger(plan)
     for item in reversed(plan.items):

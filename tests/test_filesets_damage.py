@@ -12,7 +12,7 @@ import pytest
 import uproot
 from mucoffea.executors.open_files import close_files, open_file
 from mucoffea.filesets import opening
-from mucoffea.filesets.checked_ntuple import CHECKED
+from mucoffea.filesets.checked_ntuple import checked_classes
 from mucoffea.filesets.local import BadFile, UnreachableFile, inspect, sniff
 from mucoffea.filesets.models import FileEntry
 from mucoffea.filesets.soundness import check_tree
@@ -109,17 +109,14 @@ def test_a_number_of_entries_that_its_branches_do_not_have(small: Path, tmp_path
 @pytest.mark.skipif(not NTUPLE.exists(), reason="no real RNTuple at ../shared/real/nanoaod")
 def test_pages_of_an_rntuple_are_compared_with_their_checksums(tmp_path: Path):
     """uproot writes no checksums of pages, so it takes a file of ROOT."""
-    with uproot.open(NTUPLE, custom_classes=CHECKED) as file:
+    with uproot.open(NTUPLE, custom_classes=checked_classes()) as file:
         tree = file["Events"]
-        field = next(
-            one.field_id for one in tree.column_records if tree.field_records[one.field_id].field_name == "run"
-        )
-        column = next(one.idx for one in tree.column_records if one.field_id == field)
-        place = tree.page_link_list[0][column].pages[0].locator.offset
-        assert tree["run"].array().tolist() == [362695] * 40
+        names = [tree.field_records[one.field_id].field_name for one in tree.column_records]
+        place = tree.page_link_list[0][names.index("run")].pages[0].locator.offset
+        assert len(tree["run"].array()) == 40
     path = with_flip(NTUPLE, tmp_path / "x.root", place)
     with (
-        uproot.open(path, custom_classes=CHECKED) as file,
+        uproot.open(path, custom_classes=checked_classes()) as file,
         pytest.raises(OSError, match=r"the checksum of a page is wrong in .*x\.root"),
     ):
         file["Events"]["run"].array()

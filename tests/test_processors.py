@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mucoffea.cli.analysis import read_parameters
 from mucoffea.corrections.catalogue import Catalogue
 from mucoffea.errors import UserError
 from mucoffea.processors import ANALYSES, find_analysis
@@ -42,6 +43,16 @@ def test_every_analysis_can_be_made_with_its_defaults(name: str):
     analysis = find_analysis(name)()
     assert isinstance(analysis.parameters, analysis.parameters_model)
     assert analysis.postprocess({}) is None
+
+
+def test_one_setting_of_a_group_leaves_the_others_as_the_analysis_has_them():
+    default = DimuonParameters().muon
+    assert (default.max_dxy, default.max_dz) == (0.2, 0.5)  # not those of the class MuonSelection
+    from_set = read_parameters(DimuonParameters, {}, ["muon.min_pt=25"], "--config x").muon
+    from_file = read_parameters(DimuonParameters, {"muon": {"min_pt": 25}}, [], "--config x").muon
+    assert from_set == from_file == default.model_copy(update={"min_pt": 25.0})
+    left_out = read_parameters(DimuonParameters, {"muon": {"max_dz": 1.5}}, ["muon.max_dxy=null"], "--config x").muon
+    assert left_out == default.model_copy(update={"max_dxy": None, "max_dz": 1.5})
 
 
 def test_an_unknown_analysis_names_the_nearest():

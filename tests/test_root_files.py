@@ -37,8 +37,9 @@ STORAGES = ("Weight", "Double", "Int64", "Mean", "WeightedMean")
 def write_products(folder: Path) -> None:
     """Write every product of a run but its plots (see test_plotting_files.py)."""
     one = DatasetReport(
-        name="a", kind="mc", process="p", label="p", files=1, events_planned=100, events_processed=100, events_failed=0,
-        limited=False, sumw=100.0, scale=0.5,
+        name="a", kind="mc", process="p", label="p", files=1, files_processed=1, files_failed=0, events_planned=100,
+        events_asked=100, events_asked_known=True, events_processed=100, events_failed=0, limited=False, partial=False,
+        sumw=100.0, scale=0.5,
     )  # fmt: skip
     report = Report(
         processor="p", status="complete", warnings=(), datasets=(one,), parameters={}, corrections=(), luminosity=None,

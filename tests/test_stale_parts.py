@@ -15,12 +15,15 @@ from typing import NamedTuple
 
 import mucoffea
 import pytest
-from mucoffea.executors.keys import run_key, source_digests
+from mucoffea.executors.keys import code_key, run_key, source_digests
+from mucoffea.executors.open_files import close_files
+from mucoffea.executors.worker import Work
 from mucoffea.processors.cms_dimuon import Dimuon
 from mucoffea.processors.cms_four_lepton import FourLepton
 from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
 from .support.command_line import run_words, write_dataset
+from .support.plans import make_plan
 
 
 class Bench(NamedTuple):
@@ -135,3 +138,22 @@ def test_the_key_follows_the_code_and_settings_that_matter():
     assert run_key(Dimuon(), {"a": 1}) == run_key(Dimuon(), {"a": 1})
     keys = {run_key(Dimuon(), {"a": 1}), run_key(Dimuon(), {"a": 2}), run_key(FourLepton(), {"a": 1})}
     assert len(keys) == 3
+
+
+def test_a_worker_with_other_code_refuses(toys: Path, tmp_path: Path):
+    class Anywhere:
+        def reachable(self) -> bool:
+            return True
+
+        def write(self, item, result) -> None:
+            pass
+
+    (item,) = make_plan("a", replicas=(str(toys / "zz4l.root"),)).items
+    item = item.model_copy(update={"tree": "Events", "metadata": {"kind": "mc", "era": None}})
+    processor = Dimuon()
+    for name, code, status in (("same", code_key(processor), "done"), ("other", "0" * 64, "failed")):
+        outcome = Work(run_id=name, processor=processor, store=Anywhere(), code=code)(item)
+        assert outcome.status == status
+    assert outcome.cause == "code"
+    assert "is not that with which the run began" in outcome.message
+    close_files()

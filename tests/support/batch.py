@@ -25,8 +25,8 @@ from threading import Thread
 from typing import Any
 
 #: Seconds that a run may take, and those that importing everything takes on top.
-TIME_LIMIT = 60.0
-START = 60.0
+TIME_LIMIT = 120.0
+START = 120.0
 #: Bytes of address space: a damaged length must not fill the memory of the machine.
 MEMORY_LIMIT = 8 * 2**30
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,4 +34,22 @@ def copy_events(
         if runs:
             columns = source["Runs"].arrays(library="np")
             target.mktree("Runs", {name: array.dtype for name, array in columns.items()}).extend(columns)
+    return copy
+
+
+def truncated(path: Path, copy: Path) -> Path:
+    """Make a copy that lacks its second half."""
+    content = path.read_bytes()
+    copy.write_bytes(content[: len(content) // 2])
+    return copy
+
+
+def with_bad_basket(path: Path, copy: Path, number: int = 1) -> Path:
+    """Make a copy with zeros in one basket of Muon_pt, which opens without complaint."""
+    shutil.copy(path, copy)
+    with uproot.open(path) as file:
+        offset = file["Events/Muon_pt"].member("fBasketSeek")[number]
+    with copy.open("r+b") as file:
+        file.seek(offset + 120)
+        file.write(bytes(200))
     return copy

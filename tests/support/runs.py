@@ -60,9 +60,15 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen, seconds
     return process.poll() is None
 
 
-def parts(out: Path) -> int:
-    """How many parts of an unfinished run are there."""
-    return len(list((out / "unfinished" / "parts").glob("*.zip")))
+def parts(out: Path, since: float = 0.0) -> int:
+    """How many parts of an unfinished run are there, written after a moment (as of ``time.time``)."""
+    found = 0
+    for path in (out / "unfinished" / "parts").glob("*.zip"):
+        try:
+            found += path.stat().st_mtime > since
+        except FileNotFoundError:  # the run has ended meanwhile
+            continue
+    return found
 
 
 def recorded(out: Path) -> Counter[str]:
@@ -85,7 +91,7 @@ def products(out: Path) -> dict[str, str]:
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in ("ledger.json", "provenance.json", "histograms.root", "report.json")
+        if path.is_file() and path.name not in ("ledger.json", "provenance.json")
     }
 
 

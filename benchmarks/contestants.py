@@ -56,7 +56,7 @@ def make_plan(files: list[Path], chunksize: int) -> Plan:
                     index=len(items),
                     dataset="dy",
                     lfn=str(path),
-                    path=str(path),
+                    replicas=(str(path),),
                     tree="Events",
                     uuid=uuid,
                     start=start,

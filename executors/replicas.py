@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ..filesets.addresses import server
 from .plan import WorkItem
 
-#: A server that failed so often in a row, whatever the file, is avoided for the rest of the run.
+#: A server that failed for so many different files, and delivered none in between, is avoided for the rest of the run.
 PATIENCE = 4
 
 
@@ -16,18 +16,19 @@ class Servers:
     """What the run has learned about the servers it reads from."""
 
     def __init__(self) -> None:
-        self._failures: Counter[str] = Counter()
+        #: Server → files that it did not deliver since it last delivered one.
+        self._failures: defaultdict[str, set[str]] = defaultdict(set)
         self.avoided: set[str] = set()
 
     def answered(self, path: str) -> None:
         """Note that a file was read."""
-        self._failures[server(path)] = 0
+        self._failures[server(path)].clear()
 
     def failed(self, path: str) -> None:
         """Note that a file could not be read; a local file says nothing of the others."""
         name = server(path)
-        self._failures[name] += 1
-        if name and self._failures[name] >= PATIENCE:
+        self._failures[name].add(path)
+        if name and len(self._failures[name]) >= PATIENCE:
             self.avoided.add(name)
 
     def choose(self, item: WorkItem, tried: Sequence[str] = ()) -> str | None:

@@ -95,7 +95,7 @@ class Scheduler:
         """Yield each item with its final outcome, as they end."""
         while True:
             yield from self._hand_out()
-            if not self._running and not self._paused:
+            if not (self._running or self._paused or self._suspects):
                 return
             seconds = self._seconds_to_next()
             if not self._running:

@@ -121,31 +121,36 @@ def test_a_server_that_keeps_failing_is_avoided():
         calls[item.path.split("/")[2]] += 1
         return done(item) if "two" in item.path else unread(item)
 
-    ledger = Ledger(make_plan(*"abcdefghijkl", replicas=MIRRORS[:2]))
-    assert run(ledger, work) == ("one.org",)
+    many = tuple(f"{one}{{index}}" for one in MIRRORS[:2])
+    ledger = Ledger(make_plan(*"abcdefghijkl", replicas=many))
+    assert run(ledger, work, Policy(pause=0.05)) == ("one.org",)
     assert ledger.counts()["done"] == 12
     assert calls == {"one.org": PATIENCE, "two.org": 12}
     # Without any other replica the rest is not even tried.
     calls.clear()
-    alone = Ledger(make_plan(*"abcdefghijkl", replicas=MIRRORS[:1]))
-    run(alone, work)
+    alone = Ledger(make_plan(*"abcdefghijkl", replicas=many[:1]))
+    run(alone, work, Policy(pause=0.05))
     assert calls == {"one.org": PATIENCE}
     assert alone.counts()["failed"] == 12
     assert "one.org failed for other files too" in alone.with_status("failed")[-1].message
 
 
-def test_a_server_that_answers_in_between_is_not_avoided_and_local_files_never_are():
+def test_what_makes_a_server_avoided():
     servers = Servers()
     (item,) = make_plan("a", replicas=MIRRORS).items
-    for _ in range(PATIENCE):
-        servers.failed(MIRRORS[0])
+    for number in range(PATIENCE):
+        servers.failed(f"{MIRRORS[0]}{number}")
         servers.answered(MIRRORS[0])
-    assert servers.choose(item) == MIRRORS[0]
+    # One file that is gone, asked for again and again, says nothing of the others.
     for _ in range(2 * PATIENCE):
-        servers.failed("/local/file.root")
+        servers.failed(MIRRORS[0])
+    assert servers.choose(item) == MIRRORS[0]
+    for number in range(2 * PATIENCE):
+        servers.failed(f"/local/file{number}.root")
     assert not servers.avoided
-    servers.failed("root://user:secret@one.org:1094//f")
-    assert "secret" not in str(servers.__dict__)
+    for number in range(PATIENCE):
+        servers.failed(f"root://user:secret@one.org:1094//f{number}")
+    assert servers.avoided == {"one.org:1094"}
 
 
 def test_a_full_disk_stops_the_run_and_leaves_the_item_open():

@@ -9,13 +9,13 @@ from mucoffea.executors.plan import DatasetPlan, Plan, WorkItem
 
 
 def make_plan(*keys: str, replicas: Sequence[str] = ("f",)) -> Plan:
-    """A plan of one item of ten events for each key, every ten events of one file."""
+    """A plan of one item of ten events for each key: of one file, or of many if ``replicas`` have an ``{index}``."""
     items = tuple(
         WorkItem(
             index=index,
             dataset="a",
             lfn="f",
-            replicas=tuple(replicas),
+            replicas=tuple(one.format(index=index) for one in replicas),
             tree="t",
             uuid="",
             start=10 * index,

@@ -1,9 +1,8 @@
 """The bytes of a part: a ZIP file of JSON, plain numbers and Parquet, so reading one runs no code from it.
 
 ``part.json``
-    the work item that the part belongs to, and where its columns are
-``numbers.json``
-    the nested numbers of the result (``sumw``, ``cutflow``, ``counters``), dataset by dataset
+    the work item that the part belongs to (``item``), the nested numbers of the result (``numbers``: ``sumw``,
+    ``cutflow``, ``counters``, …), dataset by dataset, and which ``arrays`` and ``columns`` (dataset → member) follow
 ``histograms.json``
     a row for each histogram: dataset, name, structure in the UHI serialization schema, and how many numbers of which
     array are its cells; the rows follow each other in the arrays
@@ -120,7 +119,7 @@ _known: dict[tuple[str, str], _Known] = {}
 
 
 def header(item: Item) -> dict[str, str | int]:
-    """Return what ``part.json`` says of the work item."""
+    """Return what a part says of its work item."""
     return {
         "format": FORMAT,
         "key": item.key,
@@ -151,15 +150,15 @@ def encode(item: Item, result: Result) -> bytes:
             arrays[known.array].append(cells(histogram))
         if entry.get("columns"):
             columns[dataset] = (f"{position}/columns.parquet", _parquet(entry["columns"]))
+    used = {name: pieces for name, pieces in arrays.items() if pieces}
+    places = {dataset: name for dataset, (name, _) in columns.items()}
+    part = {"item": header(item), "numbers": numbers, "arrays": list(used), "columns": places}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        places = {dataset: name for dataset, (name, _) in columns.items()}
-        _store(archive, "part.json", json.dumps({**header(item), "columns": places}))
-        _store(archive, "numbers.json", json.dumps(numbers))
+        _store(archive, "part.json", json.dumps(part))
         _store(archive, "histograms.json", "[" + ",\n".join(rows) + "]")
-        for name, pieces in arrays.items():
-            if pieces:
-                _store(archive, _member(name), np.concatenate(pieces, dtype=ARRAYS[name]).tobytes())
+        for name, pieces in used.items():
+            _store(archive, _member(name), np.concatenate(pieces, dtype=ARRAYS[name]).tobytes())
         for name, content in columns.values():
             _store(archive, name, content)
     return buffer.getvalue()
@@ -173,16 +172,15 @@ def decode(item: Item, path: Path) -> Part:
     """
     try:
         with _opened(path) as archive:
-            columns = _check_header(item, archive)
-            members = set(archive.namelist())
+            part = _checked_header(item, archive)
             return Part(
-                numbers=json.loads(archive.read("numbers.json")),
+                numbers=part["numbers"],
                 histograms=archive.read("histograms.json"),
                 arrays={
-                    name: np.frombuffer(archive.read(_member(name)) if _member(name) in members else b"", kind)
+                    name: np.frombuffer(archive.read(_member(name)) if name in part["arrays"] else b"", kind)
                     for name, kind in ARRAYS.items()
                 },
-                columns={dataset: _table(archive.read(name)) for dataset, name in columns.items()},
+                columns={dataset: _table(archive.read(name)) for dataset, name in part["columns"].items()},
             )
     except MemoryError:
         raise
@@ -195,7 +193,8 @@ def is_whole(item: Item, path: Path) -> bool:
     """Tell whether ``path`` is the part of ``item`` and every checksum in it holds."""
     try:
         with _opened(path) as archive:
-            members = {"numbers.json", "histograms.json", *_check_header(item, archive).values()}
+            part = _checked_header(item, archive)
+            members = {"histograms.json", *map(_member, part["arrays"]), *part["columns"].values()}
             return members <= set(archive.namelist()) and archive.testzip() is None
     except Exception:
         # As in decode().
@@ -210,15 +209,14 @@ def entries(histograms: bytes) -> list[Entry]:
     ]
 
 
-def _check_header(item: Item, archive: zipfile.ZipFile) -> dict[str, str]:
-    """Return dataset → member of its columns, if the part is that of ``item``."""
-    found = json.loads(archive.read("part.json"))
-    columns: dict[str, str] = found.pop("columns")
-    expected = header(item)
+def _checked_header(item: Item, archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Return ``part.json``, if the part is that of ``item``."""
+    part: dict[str, Any] = json.loads(archive.read("part.json"))
+    found, expected = part["item"], header(item)
     if found != expected:
         names = [name for name in expected if found.get(name) != expected[name]]
         raise ValueError(f"it is that of another work item ({', '.join(names)} differ)")
-    return columns
+    return part
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -312,6 +310,8 @@ def _table(content: bytes) -> pa.Table:
 
 def _checked_numbers(value: Any, where: str) -> Any:
     """Return ``value`` with plain Python numbers at its leaves."""
+    if type(value) in (int, float):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _checked_numbers(inner, f"{where}/{key}") for key, inner in value.items()}
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):

@@ -96,7 +96,7 @@ class PartStore:
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write under a temporary name, flush to the disk, rename; a failure leaves nothing behind."""
-    temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)

@@ -41,8 +41,10 @@ def test_killed_at_20_random_moments_and_resumed(toys: Path, tmp_path: Path, und
     out, chance = tmp_path / "out", random.Random(executor)
     flags = ("--executor", executor, "--workers", "2", "--resume")
     done, sessions = recorded(out), []
+    # Of what several workers finish, the client has recorded a part when it is killed.
+    most = 5 if executor == "iterative" else 9
     for _ in range(20):
-        begun, wanted = time.time(), chance.randint(0, 5)
+        begun, wanted = time.time(), chance.randint(0, most)
         process = Program(toys, out, *flags)
         sessions.append(process.pid)
         wait_until(lambda: parts(out, begun) >= wanted, process)  # noqa: B023
@@ -57,7 +59,7 @@ def test_killed_at_20_random_moments_and_resumed(toys: Path, tmp_path: Path, und
         done = now
     said = finish(toys, out, *flags)
     assert f"resumed: {len(done)} of {ITEMS} work items were done" in said
-    assert 20 <= len(done) < ITEMS
+    assert 10 <= len(done) < ITEMS
     assert products(out) == undisturbed
     deadline = time.monotonic() + 30
     while any(map(session_members, sessions)) and time.monotonic() < deadline:

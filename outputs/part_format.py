@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..histograms.storage import cells, structure
+from .accounting import Range
 from .columns import to_arrow
 
 FORMAT = 1
@@ -48,8 +49,8 @@ STORAGES = {
 Result = Mapping[str, Mapping[str, Any]]
 
 
-class Item(Protocol):
-    """A work item, as far as its part is concerned."""
+class Item(Range, Protocol):
+    """A work item, as far as its part is concerned: a range of entries with a place and a name."""
 
     @property
     def index(self) -> int:
@@ -58,22 +59,6 @@ class Item(Protocol):
     @property
     def key(self) -> str:
         """Content key."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the dataset."""
-
-    @property
-    def lfn(self) -> str:
-        """Logical name of the input file."""
-
-    @property
-    def start(self) -> int:
-        """First entry."""
-
-    @property
-    def stop(self) -> int:
-        """Entry after the last."""
 
 
 class DamagedPart(UserError):

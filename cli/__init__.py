@@ -39,10 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"{HELP}\n{parser().format_help()}")
         return COMPLETE if arguments else USER_ERROR
+    try:
+        _stop_like_ctrl_c()
+        return _exit_code(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was finished is kept, and --resume goes on with it\n")
+        return INTERRUPTED
+
+
+def _exit_code(arguments: list[str]) -> int:
+    """Carry out the command; what the user can mend is said in a line."""
     from ..errors import Interrupted, UserError
     from ..filesets.addresses import redacted
 
-    _stop_like_ctrl_c()
     try:
         return _command(arguments[0])(arguments)
     except Interrupted as stop:
@@ -51,9 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {redacted(str(error))}\n")
         return USER_ERROR
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was finished is kept, and --resume goes on with it\n")
-        return INTERRUPTED
 
 
 def _stop_like_ctrl_c() -> None:

@@ -31,6 +31,7 @@ def process(
 
     The ledger is written however it ends.
     """
+    from ..executors.interrupts import held_interrupts
     from ..executors.keys import code_key
     from ..executors.ledger import Ledger
     from ..executors.pools import open_pool
@@ -50,6 +51,7 @@ def process(
         announce(f"resumed: {done} of {len(plan.items)} work items were done")
     try:
         with (
+            held_interrupts(at_once=options.executor == "iterative") as checkpoint,
             open_pool(options.executor, options.workers, announce=announce) as pool,
             progress_bar(console, sum(map(len, ledger.open_items))) as advance,
         ):
@@ -61,6 +63,7 @@ def process(
                 policy=Policy(keep_going=options.keep_going),
                 on_outcome=_followed_by(advance, announce, options.keep_going),
                 on_part=store.put,
+                checkpoint=checkpoint,
             )
             for name in avoided:
                 announce(f"avoided after repeated failures: {name}")

@@ -185,15 +185,29 @@ def _processes(workers: int) -> Iterator[Executor]:
         pool.shutdown()
 
 
+def _no_cancelled_call(record: logging.LogRecord) -> bool:
+    """Log filter: False for the cancellation of a Dask call."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ not in ("FutureCancelledError", "CancelledError")
+
+
 @contextmanager
 def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
 
-    # What happens to work that is given up at the end of a run is no news to the user.
+    # What happens to work that is given up at the end of a run is no news to the user: Tornado reports a traceback for
+    # each call that is cancelled.
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("tornado.application").addFilter(_no_cancelled_call)
     # Workers live in processes of one thread each: open files and the garbage collector belong to a process.
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        ) as cluster,
         Client(cluster) as client,
     ):
         announce(f"Dask dashboard: {client.dashboard_link}")

@@ -33,6 +33,7 @@ def run_plan(
     policy: Policy = Policy(),  # noqa: B008 - frozen
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     on_part: Callable[[WorkItem, bytes], None] | None = None,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """Run every item of the ledger's plan that has no outcome yet on ``pool``, and record how it ended.
 
@@ -47,6 +48,7 @@ def run_plan(
         policy: what to do when an item fails.
         on_outcome: called with each final outcome.
         on_part: stores a result that its worker could not write itself, before the item is recorded as done.
+        checkpoint: called often; what it raises ends the run between two results (:mod:`.interrupts`).
 
     Returns:
         The servers that failed so often that they were avoided.
@@ -56,7 +58,7 @@ def run_plan(
         DiskFullError: a worker could not write a result.
         Interrupted: the scheduler of the workers is gone.
     """
-    scheduler = Scheduler(ledger.open_items, work, pool, workers, policy, on_retry=ledger.record_retry)
+    scheduler = Scheduler(ledger.open_items, work, pool, workers, policy, ledger.record_retry, checkpoint)
     for item, outcome in scheduler.outcomes():
         if outcome.cause == "disk":
             raise DiskFullError(f"{outcome.message} Make room, then go on with --resume.")

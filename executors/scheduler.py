@@ -21,6 +21,8 @@ from .worker import RunItem
 
 #: Items handed out ahead for each worker process: enough to keep it busy, few enough to stop quickly.
 AHEAD = 3
+#: Seconds after which a wait looks up.
+PULSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Scheduler:
         workers: number of worker processes.
         policy: what to do when an item fails.
         on_retry: called with the outcome of an attempt that will be repeated.
+        checkpoint: called before each wait and at least every :data:`PULSE` seconds; what it raises ends the run.
     """
 
     def __init__(
@@ -77,10 +80,11 @@ class Scheduler:
         workers: int,
         policy: Policy,
         on_retry: Callable[[Outcome], None],
+        checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self.servers = Servers()
         self._work, self._pool, self._workers = work, pool, workers
-        self._policy, self._on_retry = policy, on_retry
+        self._policy, self._on_retry, self._checkpoint = policy, on_retry, checkpoint
         self._room = 1 if isinstance(pool, InlinePool) else AHEAD * workers
         self._fresh = iter(items)
         #: A heap of tasks that pause before another attempt: moment of the next, s; index; task.
@@ -94,23 +98,24 @@ class Scheduler:
     def outcomes(self) -> Iterator[tuple[WorkItem, Outcome]]:
         """Yield each item with its final outcome, as they end."""
         while True:
+            self._checkpoint()
             yield from self._hand_out()
             if not (self._running or self._paused or self._suspects):
                 return
             seconds = self._seconds_to_next()
             if not self._running:
-                time.sleep(seconds or 0.0)
+                time.sleep(seconds)
                 continue
             done, _ = wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=lambda one: self._running[one].index):
                 if future in self._running:  # else it went with the pool that another one broke
                     yield from self._take(future)
 
-    def _seconds_to_next(self) -> float | None:
-        """Return how long to wait for a paused task, or None if there is none, or no room for it."""
+    def _seconds_to_next(self) -> float:
+        """Return how long to wait: until a paused task may start, if there is one and room for it."""
         if not self._paused or self._suspects or len(self._running) >= self._room:
-            return None
-        return max(0.0, self._paused[0][0] - time.monotonic())
+            return PULSE
+        return min(PULSE, max(0.0, self._paused[0][0] - time.monotonic()))
 
     def _hand_out(self) -> Iterator[tuple[WorkItem, Outcome]]:
         """Submit what may start now; yield the items that no server is left for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -215,27 +216,35 @@ def test_a_branch_that_the_trace_missed_is_read_all_the_same(toys: Path, tmp_pat
     assert merged.numbers["zz4l"]["sumw"] == pytest.approx(expected, rel=1e-5)
 
 
-class Breaks(ProcessorABC):
-    """Has a bug."""
+BREAKS = """
+import numpy as np
+from coffea.processor import ProcessorABC
 
+
+class Breaks(ProcessorABC):
     def process(self, events):
         return {"x": {"sumw": float(np.sum(events.Muon.ptt))}}
 
     def postprocess(self, accumulator):
         pass
+"""
 
 
 @pytest.mark.parametrize("executor", ["iterative", "futures"])
 def test_an_error_of_the_analysis_stops_the_run_and_names_file_entries_line_and_branch(
-    toys: Path, tmp_path: Path, executor: str
+    toys: Path, tmp_path: Path, executor: str, monkeypatch: pytest.MonkeyPatch
 ):
+    # A module that workers import, as they do a user's: what travels to them by value has lost its file name.
+    module = f"breaks_on_{executor}"
+    (tmp_path / f"{module}.py").write_text(BREAKS)
+    monkeypatch.syspath_prepend(tmp_path)
     plan = make_plan(toys / "zz4l.root", 1000)
     with pytest.raises(AnalysisError) as caught:
-        run(plan, Breaks(), tmp_path / "x", executor)
+        run(plan, importlib.import_module(module).Breaks(), tmp_path / "x", executor)
     message = str(caught.value)
     assert "no field named 'ptt'" in message
     assert "zz4l.root" in message
-    assert "test_executors.py:" in message
+    assert f"{module}.py:8" in message
     assert "entries " in message
     assert "Did you mean 'pt'" in message
 

@@ -95,13 +95,26 @@ def test_workers_killed_twice_do_not_stop_the_run(toys: Path, tmp_path: Path, un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("executor", "number"), [("iterative", signal.SIGTERM), ("futures", signal.SIGINT),
-                                                  ("dask-local", signal.SIGTERM)])  # fmt: skip
-def test_asked_to_stop_it_stops_and_can_go_on(toys: Path, tmp_path: Path, undisturbed, executor: str, number: int):
+@pytest.mark.parametrize(
+    ("executor", "number", "everybody"),
+    [
+        ("iterative", signal.SIGTERM, False),
+        ("futures", signal.SIGINT, False),
+        ("futures", signal.SIGINT, True),  # Ctrl-C in a terminal: the workers get it too
+        ("dask-local", signal.SIGTERM, False),
+        ("dask-local", signal.SIGINT, True),
+    ],
+)
+def test_asked_to_stop_it_stops_and_can_go_on(
+    toys: Path, tmp_path: Path, undisturbed, executor: str, number: int, everybody: bool
+):
     out, flags = tmp_path / "out", ("--executor", executor, "--workers", "2")
     process = Program(toys, out, *flags)
     assert wait_until(lambda: parts(out) >= 10, process)
-    process.send_signal(number)
+    if everybody:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     said = process.said(60)
     assert process.returncode == 130, said
     assert "--resume" in said

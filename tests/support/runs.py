@@ -47,6 +47,7 @@ class Program(subprocess.Popen):
             self.wait(seconds)
         finally:
             self.kill()
+            self.wait()
         return self.log.read_text()
 
 

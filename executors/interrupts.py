@@ -45,8 +45,8 @@ def held_interrupts(*, at_once: bool = False) -> Iterator[Checkpoint]:
         if asked:
             raise KeyboardInterrupt
 
-    # One that is ignored, as under nohup or in a background job, stays so.
-    before = {one: signal.getsignal(one) for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN}
+    # One that is ignored, as under nohup or in a background job, stays so; None is a handler that is not Python's.
+    before = {one: signal.getsignal(one) for one in SIGNALS if signal.getsignal(one) not in (signal.SIG_IGN, None)}
     for one in before:
         signal.signal(one, ask)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -191,6 +192,17 @@ def _no_cancelled_call(record: logging.LogRecord) -> bool:
     return type(error).__name__ not in ("FutureCancelledError", "CancelledError")
 
 
+def _deaf_to_ctrl_c() -> Any:
+    """Return a Dask plugin: Ctrl-C in a terminal reaches the workers too, and it is for the client to stop them."""
+    from distributed import WorkerPlugin
+
+    class DeafToCtrlC(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:  # noqa: ARG002
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return DeafToCtrlC()
+
+
 @contextmanager
 def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
@@ -210,5 +222,6 @@ def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Execu
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(_deaf_to_ctrl_c())
         announce(f"Dask dashboard: {client.dashboard_link}")
         yield client.get_executor(pure=False)

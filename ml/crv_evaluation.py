@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from ..outputs.intervals import clopper_pearson
 from .crv_table import Array, Table
 
 NOT_VETOED = -np.inf
@@ -47,8 +48,8 @@ class Counts:
 
     def as_row(self, confidence: float) -> dict[str, float]:
         """Return counts and both fractions with Clopper-Pearson intervals."""
-        low, high = clopper_pearson(self.cosmic_vetoed, self.cosmic, confidence)
-        dead_low, dead_high = clopper_pearson(self.beam_vetoed, self.beam, confidence)
+        passed, total = (self.cosmic_vetoed, self.beam_vetoed), (self.cosmic, self.beam)
+        (low, dead_low), (high, dead_high) = (limits.tolist() for limits in clopper_pearson(passed, total, confidence))
         return {
             "cosmic_events": self.cosmic,
             "cosmic_vetoed": self.cosmic_vetoed,
@@ -76,17 +77,6 @@ class Threshold:
     value: float
     reached: bool
     counts: Counts
-
-
-def clopper_pearson(passed: int, total: int, confidence: float) -> tuple[float, float]:
-    """Return the central Clopper-Pearson interval of a fraction: it covers at least as often as it says.
-
-    With nothing seen it is (0, 1).
-    """
-    tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, passed, total - passed + 1)) if passed else 0.0
-    high = float(stats.beta.ppf(1 - tail, passed + 1, total - passed)) if passed < total else 1.0
-    return low, high
 
 
 def event_scores(scores: Array, event: Array, n_events: int) -> Array:

@@ -214,7 +214,7 @@ def _present(table: pa.Table) -> Array:
 
 
 def _booleans(table: pa.Table, name: str) -> Array:
-    return pc.fill_null(table[name].cast(pa.bool_()), False).to_numpy().astype(bool)  # type: ignore[no-any-return]
+    return pc.fill_null(table[name].cast(pa.bool_()), False).to_numpy().astype(bool)
 
 
 def _integers(table: pa.Table, name: str, path: str) -> Array:

@@ -6,7 +6,7 @@ in the same proportion everywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,14 @@ class Chosen:
     Attributes:
         model: an ``xgboost.Booster``.
         validation_auc: of events.
+        tried: all candidates, this one among them, where there were several.
     """
 
     booster: Booster
     model: Any
     threshold: Threshold
     validation_auc: float
+    tried: tuple[Chosen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,12 @@ def choose(table: Table, training: Array, validation: Array, settings: Settings)
     curve, then the simplest.
     """
     rows = training[table.event]
-    fitted: list[tuple[tuple[bool, float, float], Chosen]] = []
+    tried = []
     for booster in settings.candidates:
         model = fit(table.values[rows], table.label[rows], booster, settings)
-        chosen = _with_threshold(table, model, booster, validation, settings.target)
-        counts = chosen.threshold.counts
-        fitted.append(((not chosen.threshold.reached, counts.deadtime, -chosen.validation_auc), chosen))
-    return min(fitted, key=lambda pair: pair[0])[1]
+        tried.append(_with_threshold(table, model, booster, validation, settings.target))
+    best = min(tried, key=lambda one: (not one.threshold.reached, one.threshold.counts.deadtime, -one.validation_auc))
+    return replace(best, tried=tuple(tried)) if len(tried) > 1 else best
 
 
 def _with_threshold(table: Table, model: Any, booster: Booster, validation: Array, target: float) -> Chosen:

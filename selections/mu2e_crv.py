@@ -119,16 +119,9 @@ def time_differences(tracks: Tracks, coincidences: Coincidences, *, kept: Mask |
     return found if kept is None else found.take(kept[coincidence])
 
 
-def within_times(coincidences: Coincidences, low: float, high: float) -> tuple[Mask, Mask]:
-    """Return ``[C]`` whether a coincidence starts after ``low``, and whether it ends before ``high``."""
-    return np.asarray(coincidences["timeStart"] > low), np.asarray(coincidences["timeEnd"] < high)
-
-
-def every(coincidences: Coincidences, mask: Mask) -> Mask:
-    """Return ``[E]`` whether all coincidences of an event have ``mask`` [C]; True without any."""
-    found = np.ones(len(coincidences.counts), dtype=bool)
-    found[coincidences.event[~mask]] = False
-    return found
+def within_times(coincidences: Coincidences, low: float, high: float) -> Mask:
+    """Return ``[C]`` whether a coincidence starts after ``low`` and ends before ``high``, ns."""
+    return np.asarray((coincidences["timeStart"] > low) & (coincidences["timeEnd"] < high))
 
 
 def count_windows(pairs: TimeDifferences, chosen: Mask, windows: Iterable[tuple[float, float]]) -> dict[str, int]:

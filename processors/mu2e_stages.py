@@ -1,0 +1,183 @@
+"""Stages of the Mu2e selection, counted by masks: All, Preselect, Select, Unvetoed, in each momentum window.
+
+Preselect asks the cuts of its group alone. Select asks every active cut but those on momentum and the veto. Unvetoed
+asks the veto too, and is absent where the veto is off, so that nobody reads an efficiency that was not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..selections.cut_manager import CutManager
+from ..selections.cut_scan import scan
+from ..selections.cutsets import Cutset
+from ..selections.mu2e_cuts import (
+    BY_NAME,
+    COMPARISONS,
+    CRV,
+    MOMENTUM,
+    PRESELECT,
+    VETO,
+    VETO_CUT,
+    Chunk,
+    compared,
+    cut_mask,
+    defined,
+)
+from ..selections.mu2e_tracks import Mask
+
+STAGES = ("All", "Preselect", "Select", "Unvetoed")
+INCLUSIVE = "Inclusive"
+#: Name → threshold of a cut → how many events pass.
+Scans = dict[str, dict[str, dict[str, int]]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What passes a stage: the cuts it asks, tracks [T], events [E]."""
+
+    name: str
+    cuts: tuple[str, ...]
+    objects: Mask
+    events: Mask
+
+
+class Masks:
+    """The masks of a chunk; cutsets with equal thresholds share them."""
+
+    def __init__(self, chunk: Chunk, *, on_spill: bool) -> None:
+        self.chunk = chunk
+        self.cuts = defined(chunk, on_spill=on_spill)
+        self._known: dict[tuple[object, ...], Mask] = {}
+
+    def key(self, name: str, cutset: Cutset) -> tuple[object, ...]:
+        """Return what the mask of the cut ``name`` depends on."""
+        return (name, *(cutset.thresholds[key] for key in BY_NAME[name].thresholds))
+
+    def __call__(self, name: str, cutset: Cutset) -> Mask:
+        key = self.key(name, cutset)
+        if key not in self._known:
+            self._known[key] = cut_mask(name, self.chunk, cutset.thresholds)
+        return self._known[key]
+
+    def manager(self, cutset: Cutset) -> CutManager:
+        """Return all cuts of ``cutset`` that are defined here, active as it says."""
+        manager = CutManager(len(self.chunk.tracks.counts), self.chunk.tracks.counts)
+        for cut in self.cuts:
+            manager.add(
+                cut.name,
+                self(cut.name, cutset),
+                description=cut.description,
+                group=cut.group,
+                active=cutset.active[cut.name],
+            )
+        return manager
+
+
+def stages(manager: CutManager, *, veto_in_preselect: bool = False) -> tuple[Stage, ...]:
+    """Return the stages of a cutset, in order; the last is absent where the veto is not active."""
+    groups = {name: BY_NAME[name].group for name in manager.active}
+    preselect = [name for name, group in groups.items() if group == PRESELECT or (veto_in_preselect and group == VETO)]
+    select = [name for name, group in groups.items() if group not in (MOMENTUM, VETO)]
+    asked = {"All": [], "Preselect": preselect, "Select": select}
+    if VETO_CUT in groups:
+        asked["Unvetoed"] = [*select, VETO_CUT]
+    return tuple(
+        Stage(name, tuple(cuts), manager.objects(tuple(cuts)), manager.events(tuple(cuts)))
+        for name, cuts in asked.items()
+    )
+
+
+def any_object(objects: Mask, counts: np.ndarray) -> Mask:
+    """Return ``[E]`` whether any of the ``objects`` [T] of an event is marked."""
+    found = np.zeros(len(counts), dtype=bool)
+    found[np.repeat(np.arange(len(counts)), counts)[objects]] = True
+    return found
+
+
+def count_momentum_windows(stage: Stage, masks: Masks, cutset: Cutset, windows: Mapping[str, str]) -> dict[str, int]:
+    """Return momentum window → number of events with a track that passes the stage and is in the window.
+
+    Inclusive are all events of the stage. Before any cut, only electron fits count in a window.
+    """
+    tracks = masks.chunk.tracks
+    objects = stage.objects if stage.name != "All" else tracks.electron
+    found = {INCLUSIVE: int(np.count_nonzero(stage.events))}
+    for window, cut in windows.items():
+        found[window] = int(np.count_nonzero(any_object(objects & masks(cut, cutset), tracks.counts)))
+    return found
+
+
+def before_coincidence_times(manager: CutManager, found: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return Select and Unvetoed without the cuts on coincidence times.
+
+    Acceptance, veto efficiency and deadtime are to be quoted on these: an event that a coincidence at a wrong time
+    rejects is lost to both.
+    """
+    stages_after = [stage for stage in found if stage.name in ("Select", "Unvetoed")]
+    asked = {stage.name: tuple(name for name in stage.cuts if BY_NAME[name].group != CRV) for stage in stages_after}
+    return tuple(Stage(name, cuts, manager.objects(cuts), manager.events(cuts)) for name, cuts in asked.items())
+
+
+def scan_threshold(
+    name: str, values: Sequence[float], masks: Masks, manager: CutManager, cutset: Cutset
+) -> dict[str, dict[str, int]]:
+    """Return threshold → events selected, and unvetoed, if the threshold ``name`` were that.
+
+    Everything else is as in the stage Select; the cut of the threshold itself is asked even where it is not active,
+    and so is its other limit.
+    """
+    cut = next(cut for cut in masks.cuts if name in cut.thresholds)
+    select = next(stage for stage in stages(manager) if stage.name == "Select")
+    others = tuple(one for one in select.cuts if one != cut.name)
+    veto = manager.is_active(VETO_CUT)
+    if cut.name == VETO_CUT:
+        n_selected = int(np.count_nonzero(select.events))
+        vetoed = scan(_nearest_veto(name, masks.chunk, cutset, select.events), values, COMPARED_DT[name])
+        return {key: {"Select": n_selected, "Unvetoed": n_selected - n} for key, n in vetoed.items()}
+    direction, value_of = COMPARISONS[name]
+    chunk = masks.chunk
+    passing = manager.objects(others)
+    for other in cut.thresholds:
+        if other != name:
+            limit, of = COMPARISONS[other]
+            passing = passing & compared(of(chunk), limit, cutset.thresholds[other])
+    values_of = value_of(chunk)
+    if cut.level == "event":
+        best = np.where(manager.events(others), values_of, np.nan)
+    else:
+        best = _best(values_of, passing, direction, chunk.tracks.event, len(chunk.tracks.counts))
+    found = {key: {"Select": n} for key, n in scan(best, values, direction).items()}
+    if veto:
+        unvetoed = np.where(masks(VETO_CUT, cutset), best, np.nan)
+        for key, n in scan(unvetoed, values, direction).items():
+            found[key]["Unvetoed"] = n
+    return found
+
+
+#: A dT vetoes where it is above the lower end of the window, and below the upper end.
+COMPARED_DT = {"lo_veto_dt_ns": ">", "hi_veto_dt_ns": "<"}
+
+
+def _best(values: np.ndarray, passing: Mask, direction: str, event: np.ndarray, n_events: int) -> np.ndarray:
+    """Return ``[E]`` the value, of the tracks that pass, which the limit reaches last; NaN without a track."""
+    passing = passing & ~np.isnan(values)
+    # In the precision of the values, so that a threshold that is met exactly fails here as in the cut.
+    best = np.full(n_events, -np.inf if direction == ">" else np.inf, dtype=np.result_type(values, np.float32))
+    operation = np.maximum if direction == ">" else np.minimum
+    operation.at(best, event[passing], values[passing])
+    found = np.zeros(n_events, dtype=bool)
+    found[event[passing]] = True
+    return np.where(found, best, np.nan)
+
+
+def _nearest_veto(name: str, chunk: Chunk, cutset: Cutset, selected: Mask) -> np.ndarray:
+    """Return ``[E]`` the dT of an event that vetoes the longest while one end of the window moves; NaN without."""
+    other = next(key for key in COMPARED_DT if key != name)
+    pairs = chunk.pairs
+    inside = compared(pairs.dt, ">" if other == "lo_veto_dt_ns" else "<", cutset.thresholds[other])
+    direction = COMPARED_DT[name]
+    return _best(pairs.dt, inside & selected[pairs.event], direction, pairs.event, pairs.n_events)

@@ -172,14 +172,14 @@ def _garwood(counts: Array, lower: float, upper: float) -> Limits:
 def _counts(k: Numbers) -> Array:
     counts = np.asarray(k, dtype=np.float64)
     if not np.all(np.isfinite(counts) & (counts >= 0)):
-        raise UserError(f"Counts must be finite and not negative; got {k}.")
+        raise UserError(f"Counts must be finite and not negative; got {k!r}.")
     return counts
 
 
 def _fractions(k: Numbers, n: Numbers) -> Limits:
     passed, total = np.broadcast_arrays(_counts(k), _counts(n))
     if np.any(passed > total):
-        raise UserError(f"More passed ({k}) than there were ({n}); a fraction needs 0 ≤ passed ≤ total.")
+        raise UserError(f"More passed ({k!r}) than there were ({n!r}); a fraction needs 0 ≤ passed ≤ total.")
     return passed, total
 
 

@@ -58,7 +58,7 @@ def _block(spec: ToySpec, number: int, *, tracks: bool) -> tuple[ak.Array, ak.Ar
     branches = _event_branches(spec, index)
     particles = draw_particles(spec, rng)
     coincidences = draw_coincidences(spec, particles, rng)
-    truth = event_truth(particles, coincidences)
+    truth = event_truth(spec, particles, coincidences)
     if tracks:
         found = trajectories(particles)
         crossed = crossings(particles, found, rng["segments"])
@@ -66,7 +66,7 @@ def _block(spec: ToySpec, number: int, *, tracks: bool) -> tuple[ak.Array, ak.Ar
         origin = primaries(particles, rng["genealogy"])
         branches |= track_branches(spec, particles, found, crossed, fitted, rng)
         if not spec.data:
-            branches["trkmcsim"] = genealogy_branch(spec, particles, found, fitted, origin, rng)
+            branches["trkmcsim"] = genealogy_branch(particles, found, fitted, origin, rng)
         branches |= coincidence_branches(spec, coincidences, origin, particles, rng)
     return ak.zip(branches, depth_limit=1), truth
 
@@ -79,7 +79,7 @@ def _event_branches(spec: ToySpec, index: Array) -> dict[str, Any]:
     }
 
 
-def event_truth(particles: Particles, coincidences: Coincidences) -> ak.Array:
+def event_truth(spec: ToySpec, particles: Particles, coincidences: Coincidences) -> ak.Array:
     """Return the truth of a block, [E]: of the leading particle, and of the coincidences around it.
 
     Fields:
@@ -88,8 +88,8 @@ def event_truth(particles: Particles, coincidences: Coincidences) -> ak.Array:
         pdg, p, pitch, d0, maxr, t_mid, quality, n_active, t0err: of it, before any measurement.
         downstream: it goes down, once.
         fiducial: single electron on its way down, fitted, with all three surfaces and true values within all cuts of
-            the tracker group (t0 640 to 1650 ns, t0err < 0.9 ns, more than 20 hits, d0 < 100 mm, 0.5 < pitch < 1, maxr <
-            680 mm, quality > 0.2).
+            the tracker group (t0 640 to 1650 ns where on spill, t0err < 0.9 ns, more than 20 hits, d0 < 100 mm,
+            0.5 < pitch < 1, maxr < 680 mm, quality > 0.2).
         cosmic_seen: the cosmic gave a coincidence, with a dT within (10, 145) ns.
         cosmic_dt, accidental_dt: t_mid minus time of each coincidence, ns, by origin.
     """
@@ -111,7 +111,7 @@ def event_truth(particles: Particles, coincidences: Coincidences) -> ak.Array:
     down[event] = particles.direction[leading] == DOWN
     whole[event] = (particles.lost[leading] < 0) & ~particles.unfitted[leading]
     values["downstream"] = down
-    values["fiducial"] = down & whole & _in_acceptance(values)
+    values["fiducial"] = down & whole & _in_acceptance(spec, values)
     values["cosmic_seen"] = coincidences.seen
     dt = coincidences.t_ref[coincidences.event] - coincidences.time
     for name, mask in (("cosmic_dt", coincidences.cosmic), ("accidental_dt", ~coincidences.cosmic)):
@@ -120,7 +120,9 @@ def event_truth(particles: Particles, coincidences: Coincidences) -> ak.Array:
     return ak.zip(values, depth_limit=1)
 
 
-def _in_acceptance(v: dict[str, Any]) -> Array:
-    inside = (v["n_particles"] == 1) & (v["pdg"] == 11) & (v["t_mid"] > 640) & (v["t_mid"] < 1650) & (v["t0err"] < 0.9)
-    inside &= (v["n_active"] > 20) & (v["d0"] < 100) & (v["pitch"] > 0.5) & (v["pitch"] < 1) & (v["maxr"] < 680)
-    return np.asarray(inside & (v["quality"] > 0.2))
+def _in_acceptance(spec: ToySpec, v: dict[str, Any]) -> Array:
+    inside = (v["n_particles"] == 1) & (v["pdg"] == 11) & (v["t0err"] < 0.9) & (v["n_active"] > 20)
+    inside &= (v["d0"] < 100) & (v["pitch"] > 0.5) & (v["pitch"] < 1) & (v["maxr"] < 680) & (v["quality"] > 0.2)
+    if spec.on_spill:
+        inside &= (v["t_mid"] > 640) & (v["t_mid"] < 1650)
+    return np.asarray(inside)

@@ -113,7 +113,7 @@ def _trkqual(particles: Particles, found: Fits, rng: np.random.Generator) -> Con
 
 
 def _momentum_errors(particles: Particles, found: Fits, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return measured minus true momentum and its expected error, [T]: a core of some 0.2 MeV/c, tails on both sides."""
+    """Return measured minus true momentum and its expected error, [T]: a core of 0.2 MeV/c, tails on both sides."""
     n = len(found.pdg)
     error = 0.13 + 0.07 * rng.gamma(2.0, 0.5, n)
     tail = rng.random(n) < 0.02 + 0.5 * (1 - particles.quality[found.particle]) ** 2

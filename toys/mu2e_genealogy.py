@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .mu2e_layout import Content, coarse, jagged, local_index, record, vector
 from .mu2e_physics import BEAM, CONVERSION, COSMIC, Generators, Particles
-from .mu2e_spec import EVENTS_PER_BLOCK, ToySpec
+from .mu2e_spec import EVENTS_PER_BLOCK
 from .mu2e_tracks import Fits, Trajectories, gather
 
 Array = npt.NDArray[Any]
@@ -54,7 +54,6 @@ def primaries(particles: Particles, rng: np.random.Generator) -> dict[str, Array
 
 
 def genealogy_branch(
-    spec: ToySpec,
     particles: Particles,
     tracks: Trajectories,
     found: Fits,

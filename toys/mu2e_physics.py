@@ -120,7 +120,7 @@ def _times(spec: ToySpec, rng: np.random.Generator, n: int, origin: int) -> Arra
 
 def _conversion(rng: np.random.Generator, n: int) -> dict[str, Array]:
     """Conversion electrons from the stopping target, that lost some energy in it and in the proton absorber."""
-    loss = 0.42 + 0.13 * (rng.gumbel(size=n)) + np.where(rng.random(n) < 0.24, rng.exponential(4.2, n), 0.0)
+    loss = 0.55 + 0.31 * rng.gumbel(size=n) + np.where(rng.random(n) < 0.17, rng.exponential(4.2, n), 0.0)
     d0 = np.where(rng.random(n) < 0.012, 75 + rng.exponential(40, n), 88 * rng.beta(2.2, 1.6, n))
     side = np.where((rng.random(n) < 0.25) & (d0 < 60), 1, -1)
     pitch = 0.525 + rng.gamma(2.7, 0.092, n)
@@ -132,7 +132,7 @@ def _conversion(rng: np.random.Generator, n: int) -> dict[str, Array]:
         "pitch": pitch,
         "d0": d0,
         "side": side,
-        "quality": _quality(rng, n, 0.885),
+        "quality": _quality(rng, n, 0.80),
         "n_active": np.rint(rng.normal(36.5, 8.2, n)),
         "t0err": 0.48 * np.exp(0.33 * rng.standard_normal(n)),
         "lost": np.where(rng.random(n) < 4e-4, rng.integers(0, 3, n), -1),
@@ -148,7 +148,7 @@ def _cosmic(rng: np.random.Generator, n: int) -> dict[str, Array]:
     ways = (_choose(rng, n, 0.42, 0.42, 0.16), _choose(rng, n, 0.70, 0.13, 0.17))
     z = rng.standard_normal((2, n))
     pitch = 0.93 * np.exp(0.465 * z[0])
-    p = np.where(electron, 106.0, 128.0) * np.exp(np.where(electron, 0.29, 0.36) * z[1]) + rng.exponential(7, n)
+    p = np.where(electron, 109.0, 125.0) * np.exp(np.where(electron, 0.21, 0.36) * z[1]) + rng.exponential(6, n)
     # Many hits come with large radius and small pitch, and with a well-measured time.
     hits = 47 + 9 * (z[1] - 0.5 * z[0]) + 7 * rng.standard_normal(n)
     return {
@@ -157,8 +157,8 @@ def _cosmic(rng: np.random.Generator, n: int) -> dict[str, Array]:
         "p": np.clip(p, 45.0, 900.0),
         "pitch": pitch,
         "d0": 197 * rng.weibull(1.6, n),
-        "side": np.where(rng.random(n) < 0.72, -1, 1),
-        "quality": _quality(rng, n, 0.76),
+        "side": np.where(rng.random(n) < 0.84, -1, 1),
+        "quality": _quality(rng, n, 0.60),
         "n_active": np.rint(hits),
         "t0err": 0.47 * np.exp(0.43 * (0.8 * rng.standard_normal(n) - 0.6 * z[0])),
         "lost": np.where(rng.random(n) < 0.022, rng.integers(0, 3, n), -1),
@@ -167,12 +167,12 @@ def _cosmic(rng: np.random.Generator, n: int) -> dict[str, Array]:
 
 
 def _beam(rng: np.random.Generator, n: int) -> dict[str, Array]:
-    """Particles of the beam that are fitted too: softer, with few hits, most of them coming late."""
+    """Particles of the beam that are fitted too: below 81 MeV/c, hence outside the wide window, and with few hits."""
     electron = rng.random(n) < 0.7
     return {
         "pdg": np.where(electron, 11, np.where(rng.random(n) < 0.5, -11, 13)),
         "direction": _choose(rng, n, 0.75, 0.2, 0.05),
-        "p": 52 + rng.gamma(2.0, 9.0, n),
+        "p": np.minimum(48 + rng.gamma(2.0, 7.0, n), 78 + 3 * rng.random(n)),
         "pitch": 0.35 + rng.gamma(3.0, 0.18, n),
         "d0": 90 * rng.weibull(1.4, n),
         "side": np.where(rng.random(n) < 0.8, -1, 1),

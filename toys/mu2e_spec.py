@@ -35,9 +35,9 @@ KEPT: dict[str, float] = {"cosmic": 1 / 15742, "ce": 0.3734}
 DEADTIME_WINDOW = (0.0, 150.0)
 """dT window in ns for which :attr:`ToySpec.deadtime` is quoted."""
 ACCIDENTAL_RANGE = (200.0, 1800.0)
-"""Times in ns of coincidences from the beam: the whole veto window (-150, 150) of any track between 640 and 1650 ns."""
+"""Times in ns of coincidences from the beam: they fill the window (-150, 150) of any track from 640 to 1650 ns."""
 PHYSICAL_DT = (10.0, 145.0)
-"""dT in ns of the coincidence that a cosmic gives always lies in here, hence in the windows (0, 150) and (-150, 150)."""
+"""dT in ns of the first coincidence of a cosmic lies in here, hence in the windows (0, 150) and (-150, 150)."""
 STREAMS = ("particles", "kinematics", "fits", "segments", "genealogy", "crv", "crv_mc", "pileup", "accidental", "truth")
 
 

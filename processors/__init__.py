@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ANALYSES = {
     "cms_dimuon": ("cms_dimuon", "Dimuon", "Z → μμ: corrected muons, mass peak, control regions"),
     "cms_four_lepton": ("cms_four_lepton", "FourLepton", "four muons: a Parquet row for each selected event"),
+    "mu2e_cosmic": ("mu2e_cosmic", "CosmicBackground", "Mu2e cosmic rays: cutsets, CRV veto, survivors"),
+    "mu2e_coincidences": ("mu2e_coincidences", "CoincidenceTable", "Mu2e: a Parquet row for each CRV coincidence"),
 }
 
 

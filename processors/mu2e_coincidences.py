@@ -14,7 +14,7 @@ from ..selections.mu2e_cuts import Chunk
 from ..selections.mu2e_tracks import Mask, Tracks, numbers, reduce_tracks
 from . import base
 from .mu2e_columns import IDENTITY, track_columns
-from .mu2e_parameters import Mu2eParameters
+from .mu2e_parameters import Mu2eParameters, check_defined
 from .mu2e_requirements import coincidence_requirements, cut_requirements
 from .mu2e_stages import Masks
 
@@ -135,7 +135,9 @@ class CoincidenceTable(base.Analysis):
         tracks = reduce_tracks(events, parameters.fit or "pars", truth=not base.is_data(events))
         coincidences = Coincidences(events.crv)
         chunk = Chunk(tracks, coincidences, time_differences(tracks, coincidences), parameters.legacy_vacuous)
-        masks = Masks(chunk, on_spill=parameters.on_spill(events.metadata))
+        on_spill = parameters.on_spill(events.metadata)
+        masks = Masks(chunk, on_spill=on_spill)
+        check_defined((cutset,), masks.cuts, is_data=base.is_data(events), on_spill=on_spill)
         manager = masks.manager(cutset)
         manager.toggle_groups({"Veto": False})
         rows = _table(events, tracks, coincidences, manager.objects())

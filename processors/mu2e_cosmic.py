@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import UserError
 from ..outputs.columns import table
 from ..selections import veto_model
 from ..selections.cut_manager import CutManager
@@ -27,7 +26,7 @@ from . import base
 from .mu2e_coincidences import coincidence_rows
 from .mu2e_columns import event_rows, in_order
 from .mu2e_histograms import HISTOGRAMS, StageFiller
-from .mu2e_parameters import CosmicParameters
+from .mu2e_parameters import CosmicParameters, check_defined
 from .mu2e_recipe import cut_sentences, region_cuts
 from .mu2e_requirements import coincidence_requirements, cut_requirements, histogram_requirements
 from .mu2e_stages import (
@@ -87,6 +86,7 @@ class CosmicBackground(base.Analysis):
 
         for cutset in self.cutsets:
             masks = self.masks(shared, cutset, tracks, coincidences, pairs, on_spill)
+            check_defined((cutset,), masks.cuts, is_data=base.is_data(events), on_spill=on_spill)
             manager = masks.manager(cutset)
             found = stages(manager, veto_in_preselect=self.parameters.legacy_veto_in_preselect)
             of_cutsets[cutset.name] = {
@@ -107,11 +107,7 @@ class CosmicBackground(base.Analysis):
         return base.result(events, {**result, "events": n_events})
 
     def reduce(self, events: Any) -> tuple[Any, Tracks]:
-        """Return the events that may be looked at, and their tracks.
-
-        Raises:
-            UserError: simulation without simulated particles, although a cutset asks for them.
-        """
+        """Return the events that may be looked at, and their tracks."""
         fit = self.parameters.fit or "pars"
         is_mc = not base.is_data(events)
         tracks = reduce_tracks(events, fit, truth=is_mc)
@@ -124,11 +120,6 @@ class CosmicBackground(base.Analysis):
             if not seen.all():
                 events = events[seen]
                 tracks = reduce_tracks(events, fit, truth=is_mc)
-        if is_mc and tracks.genealogy is None and any(one.active["is_truth_electron"] for one in self.cutsets):
-            raise UserError(
-                f"The simulation '{events.metadata['dataset']}' has no simulated particles (trkmcsim), which the cut "
-                f"is_truth_electron asks for. Leave the cut out: --set cuts.is_truth_electron=false."
-            )
         return events, tracks
 
     def masks(

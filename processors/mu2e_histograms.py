@@ -56,6 +56,7 @@ _AT_FRONT = {
     "mom_err": "momerr",
 }
 _AT_MID = {"t0": "time", "t0err": "t0err"}
+_OF_COINCIDENCES = {"crv_z": "pos.z", "coinc_start_time": "timeStart", "coinc_end_time": "timeEnd"}
 _WINDOWS = {"mom_wide": "wide", "mom_ext": "ext", "mom_sig": "sig"}
 _NOTHING = np.zeros(0)
 
@@ -88,9 +89,8 @@ def entries(chunk: Chunk, objects: Mask, events: Mask, thresholds: Mapping[str, 
     found["dT"] = chunk.pairs.dt[electrons[mid.track[chunk.pairs.crossing]]]
     found["trk_per_event"] = np.bincount(tracks.event[electrons], minlength=len(events))[events]
     of_event = events[coincidences.event]
-    found["crv_z"] = coincidences["pos.z"][of_event]
-    found["coinc_start_time"] = coincidences["timeStart"][of_event]
-    found["coinc_end_time"] = coincidences["timeEnd"][of_event]
+    for name, quantity in _OF_COINCIDENCES.items():
+        found[name] = coincidences[quantity][of_event] if quantity in coincidences else _NOTHING
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from ..errors import UserError, closest
 from ..selections import veto_model
-from ..selections.cutsets import Cutset, find_cutset, read_cutsets
-from ..selections.mu2e_cuts import BY_NAME, COMPARISONS, CUTS, GROUPS, TIME_CUTS, WINDOWS
+from ..selections.cutsets import CutDeclaration, Cutset, find_cutset, read_cutsets
+from ..selections.mu2e_cuts import BY_NAME, COMPARISONS, CUTS, GROUPS, ON_SPILL_ONLY, TIME_CUTS, WINDOWS
 from . import base
 
 CUTSETS = Path(__file__).with_name("mu2e_cutsets.yaml")
@@ -151,6 +151,37 @@ class Mu2eParameters(base.Parameters):
                 f"Write 'on_spill: true' or 'false' in the dataset, or give --set spill=on or --set spill=off."
             )
         return found == "on"
+
+
+def check_defined(
+    cutsets: Sequence[Cutset], present: Iterable[CutDeclaration], *, is_data: bool, on_spill: bool
+) -> None:
+    """Make sure that every active cut is among the cuts that are ``present`` for a file.
+
+    Data have no truth and off-spill events no time in the micro-bunch: those cuts are left out, by definition.
+
+    Raises:
+        UserError: a file lacks what an active cut looks at.
+    """
+    names = {cut.name for cut in present}
+    names |= {cut.name for cut in CUTS if cut.truth} if is_data else set()
+    names |= set() if on_spill else set(ON_SPILL_ONLY)
+    for cutset in cutsets:
+        for name, active in cutset.active.items():
+            if active and name not in names:
+                raise UserError(
+                    f"The cut {name} of the cutset {cutset.name} needs what the file does not have "
+                    f"({LOOKS_AT[name]}). Leave it out: --set cuts.{name}=false."
+                )
+
+
+#: Cuts that a file may be too old, or of the wrong fit, for → what they look at.
+LOOKS_AT = {
+    "is_truth_electron": "simulated particles, trkmcsim",
+    "within_lhr_max_lo": "maxr of the fit",
+    "within_lhr_max_hi": "maxr of the fit",
+    **dict.fromkeys(TIME_CUTS, "timeStart and timeEnd of crvcoincs"),
+}
 
 
 class CosmicParameters(Mu2eParameters):

@@ -43,7 +43,7 @@ def cut_requirements(parameters: Mu2eParameters, kind: base.Kind) -> tuple[Requi
 def histogram_requirements(kind: base.Kind) -> tuple[Requirement, ...]:
     """Return what histograms and the table of events read besides."""
     found = [
-        Requirement(component="CRV histograms", branches=("crv.timeStart", "crv.timeEnd", "crv.pos.z")),
+        Requirement(component="CRV histograms", branches=("crv.timeStart", "crv.timeEnd", "crv.pos.z"), need="any"),
     ]
     if kind == "mc":
         true = ("trk.segsmc.sid", *_vector("trk.segsmc.mom"))

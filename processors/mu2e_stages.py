@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import awkward as ak
 import numpy as np
 
 from ..selections.cut_manager import CutManager
@@ -67,9 +68,11 @@ class Masks:
         """Return all cuts of ``cutset`` that are defined here, active as it says."""
         manager = CutManager(len(self.chunk.tracks.counts), self.chunk.tracks.counts)
         for cut in self.cuts:
+            mask = self(cut.name, cutset)
+            # As many tracks as events must not be taken for a cut on events.
             manager.add(
                 cut.name,
-                self(cut.name, cutset),
+                mask if cut.level == "event" else ak.unflatten(mask, self.chunk.tracks.counts),
                 description=cut.description,
                 group=cut.group,
                 active=cutset.active[cut.name],

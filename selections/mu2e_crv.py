@@ -44,6 +44,10 @@ class Coincidences:
         self.event: npt.NDArray[np.int64] = np.repeat(np.arange(len(self.counts)), self.counts)
         self._columns: dict[str, Numbers] = {}
 
+    def __contains__(self, name: str) -> bool:
+        vector, _, component = name.partition(".")
+        return vector in self._crv.fields and (not component or component in self._crv[vector].fields)
+
     def __getitem__(self, name: str) -> Numbers:
         if name not in self._columns:
             vector, _, component = name.partition(".")

@@ -190,14 +190,13 @@ def vetoed(chunk: Chunk, thresholds: Mapping[str, float]) -> Mask:
 def defined(chunk: Chunk, *, on_spill: bool) -> tuple[CutDeclaration, ...]:
     """Return the cuts that mean something here, in order.
 
-    Without simulated particles there is no truth, off-spill no time in the micro-bunch, and a fit of straight lines has
-    no radius.
+    Without simulated particles there is no truth, off-spill no time in the micro-bunch, a fit of straight lines has no
+    radius, and old files have neither start nor end of a coincidence.
     """
-    ranges = chunk.tracks.ranges
-    return tuple(
-        cut
-        for cut in CUTS
-        if (not cut.truth or chunk.tracks.genealogy is not None)
-        and (on_spill or cut.name not in ON_SPILL_ONLY)
-        and ("maxr" in ranges or not cut.name.startswith("within_lhr_max"))
-    )
+    absent = set(() if on_spill else ON_SPILL_ONLY)
+    if "maxr" not in chunk.tracks.ranges:
+        absent |= {"within_lhr_max_lo", "within_lhr_max_hi"}
+    if "timeStart" not in chunk.coincidences or "timeEnd" not in chunk.coincidences:
+        absent |= set(TIME_CUTS)
+    truth = chunk.tracks.genealogy is not None
+    return tuple(cut for cut in CUTS if cut.name not in absent and (truth or not cut.truth))

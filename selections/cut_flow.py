@@ -7,7 +7,7 @@ variance.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -38,14 +38,71 @@ def cut_flow(selection: PackedSelection, cuts: Sequence[str], weights: Any = Non
     w = np.ones(n_events) if weights is None else np.asarray(_plain(weights), dtype=np.float64)
     if w.shape != (n_events,):
         raise ValueError(f"weights have shape {w.shape}, the selection {n_events} events")
+    return flow_of_masks(cuts, passed, w)
+
+
+def flow_of_masks(
+    cuts: Sequence[str], passed: Sequence[npt.NDArray[np.bool_]], weights: npt.NDArray[np.float64]
+) -> Flow:
+    """Return the flow of :func:`cut_flow` from one mask `[events]` for each cut and `weights` `[events]`."""
     # Each event has one pattern of passed cuts, and every yield is a sum over patterns: the events are read
     # once.
-    patterns, sums = _by_pattern(passed, w)
+    patterns, sums = _by_pattern(passed, weights)
     every = (1 << len(cuts)) - 1
     flow: Flow = {ALL: _row(patterns, sums, 0, 0, every)}
     for i, cut in enumerate(cuts):
         flow[cut] = _row(patterns, sums, (1 << (i + 1)) - 1, 1 << i, every ^ (1 << i))
     return flow
+
+
+def flow_of_combinations(
+    cuts: Sequence[str],
+    weights: npt.NDArray[np.float64],
+    passing: Callable[[Sequence[str]], npt.NDArray[np.bool_]],
+) -> Flow:
+    """Return the same where passing two cuts is more than passing each: one object must pass both.
+
+    `passing` returns `[events]` that pass a list of cuts.
+    """
+    squares = weights * weights
+    flow: Flow = {}
+    for i, cut in enumerate((ALL, *cuts)):
+        alone, others = ([cut], [*cuts[: i - 1], *cuts[i:]]) if i else ([], list(cuts))
+        row: dict[str, int | float] = {}
+        for suffix, names in (("", cuts[:i]), ("_alone", alone), ("_minus_one", others)):
+            # Without a cut every event passes, whatever it holds.
+            chosen = passing(names) if names else np.ones(len(weights), dtype=bool)
+            row[f"n{suffix}"] = int(np.count_nonzero(chosen))
+            row[f"sumw{suffix}"] = float(weights[chosen].sum())
+            row[f"sumw2{suffix}"] = float(squares[chosen].sum())
+        flow[cut] = row
+    return flow
+
+
+def table(
+    flow: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, str | None] | None = None,
+    descriptions: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a merged flow as a table for people: cut, group, events passing, % of all and of the row before.
+
+    Percentages come from the sums; they are never added. None where there is nothing to divide by.
+    """
+    groups, descriptions = groups or {}, descriptions or {}
+    lines: list[dict[str, Any]] = []
+    for row in rows(flow):
+        absolute, relative = row["efficiency"], row["relative_efficiency"]
+        lines.append(
+            {
+                "Cut": "No cuts" if row["cut"] == ALL else row["cut"],
+                "Group": groups.get(row["cut"]) or "",
+                "Events Passing": row["n"],
+                "Absolute [%]": None if absolute is None else 100 * absolute,
+                "Relative [%]": None if relative is None else 100 * relative,
+                "Description": descriptions.get(row["cut"], ""),
+            }
+        )
+    return lines
 
 
 def rows(flow: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

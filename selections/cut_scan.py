@@ -1,0 +1,52 @@
+"""How many events would pass at other thresholds, for any number of thresholds in one pass over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Direction = Literal[">", "<"]
+
+
+def best_of_objects(
+    values: npt.ArrayLike, passed: npt.ArrayLike, counts: npt.ArrayLike, direction: Direction
+) -> npt.NDArray[np.float64]:
+    """Return ``[events]`` the value of the object that passes longest when the threshold is tightened; nan without.
+
+    Args:
+        values: ``[objects]``, flat; nan passes no threshold.
+        passed: ``[objects]`` which pass all other cuts.
+        counts: ``[events]`` objects of each event.
+        direction: the cut is ``value > threshold`` or ``value < threshold``.
+    """
+    flat, chosen = np.asarray(values, dtype=np.float64), np.asarray(passed, dtype=bool)
+    number = np.asarray(counts, dtype=np.int64)
+    chosen = chosen & ~np.isnan(flat)
+    event = np.repeat(np.arange(len(number)), number)[chosen]
+    worst = -np.inf if direction == ">" else np.inf
+    best = np.full(len(number), worst)
+    (np.maximum if direction == ">" else np.minimum).at(best, event, flat[chosen])
+    found = np.zeros(len(number), dtype=bool)
+    found[event] = True
+    return np.where(found, best, np.nan)
+
+
+def scan(best: npt.ArrayLike, thresholds: Sequence[float], direction: Direction) -> dict[str, int]:
+    """Return threshold → number of events that pass it; additive over chunks.
+
+    Args:
+        best: ``[events]`` the value of the best object that passes all other cuts; nan if there is none.
+        thresholds: in any order.
+        direction: the cut is ``best > threshold`` or ``best < threshold``, strictly.
+    """
+    values = np.asarray(best, dtype=np.float64)
+    ordered = np.sort(values[~np.isnan(values)])
+    at = np.asarray(thresholds, dtype=np.float64)
+    if direction == ">":
+        passing = len(ordered) - np.searchsorted(ordered, at, side="right")
+    else:
+        passing = np.searchsorted(ordered, at, side="left")
+    return {f"{threshold:g}": int(number) for threshold, number in zip(at, passing, strict=True)}

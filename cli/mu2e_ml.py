@@ -74,7 +74,9 @@ def _parser() -> Parser:
     parser.add_argument("--features", nargs="+", metavar="F", help="columns to learn from (default: 8 of them)")
     parser.add_argument("--labels", choices=("auto", "truth", "sample"), help="of coincidences (default auto)")
     parser.add_argument("--seed", type=int, metavar="N", help="of the splits (default 42)")
-    parser.add_argument("--threads", type=int, metavar="N", help="part of the settings: last digits depend on it (2)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="of the training; last digits depend on it (default 1)"
+    )
     parser.add_argument("--ablation", action="store_true", help="also leave out and add features one by one")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier study in DIR")
     return parser

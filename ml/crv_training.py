@@ -134,7 +134,7 @@ def predict(model: Any, values: Array) -> Array:
     """Return the score of coincidences [R, F], a number between 0 and 1, [R] float32."""
     if not len(values):
         return np.zeros(0, dtype=np.float32)
-    return np.asarray(model.inplace_predict(values, missing=np.nan))
+    return np.asarray(model.inplace_predict(values, missing=np.nan))  # with the threads of its training
 
 
 def choose(table: Table, training: Array, validation: Array, settings: Settings) -> Chosen:

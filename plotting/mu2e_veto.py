@@ -151,11 +151,11 @@ def _threshold_curve(content: VetoScores, rows: Sequence[Row]) -> Figure:
         label = "thresholds of the folds" if place == 0 else None
         axes.axvline(np.log10(value / (1 - value)), color="black", linewidth=0.9, linestyle="--", label=label)
     axes.set_yscale("log")
-    axes.set_ylim(lowest / 2, 2)
+    axes.set_ylim(lowest / 2, 60)  # room for the legend
     axes.set_xlim(odds[0], odds[-1])
     axes.set_xlabel(r"Threshold $t$, as $\log_{10}\,t/(1-t)$")
     axes.set_ylabel("Fraction of events")
-    _legend(axes, "center right")
+    _legend(axes, "upper center")
     return figure
 
 
@@ -217,6 +217,10 @@ def _comparison(rows: Sequence[Row], target: float) -> Figure:
         if what == "efficiency":
             axes.axvline(100 * target, color="black", linewidth=1, linestyle=":")
             axes.ticklabel_format(axis="x", useOffset=False)
+            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        elif low.min() > 0:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         else:
             axes.set_xlim(left=0)
     return figure

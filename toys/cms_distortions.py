@@ -12,13 +12,14 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from .storage import write_atomically
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -219,14 +220,6 @@ def pileup_set() -> dict[str, Any]:
     inputs = _inputs(NumTrueInteractions="real", weights="string")
     correction = _correction(PILEUP_CORRECTION, "Pile-up weights of the toy", inputs, "weight", data)
     return {"schema_version": 2, "description": "Pile-up weights of the toy", "corrections": [correction]}
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` under a temporary name and rename it to ``path``; makes the folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def write_corrections(folder: Path) -> list[Path]:

@@ -7,9 +7,6 @@ counters (``nMuon`` ...) are ``int32``, the only type that uproot writes for the
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +18,9 @@ import numpy.typing as npt
 import uproot
 from pydantic import BaseModel, Field, model_validator
 
-from ..errors import UserError
 from .cms_branches import FLAGS, Content, collection_columns, event_names, filler_branches
 from .cms_detector import Collection, Pileup, draw_pileup, reconstruct_electrons, reconstruct_muons
-from .cms_distortions import DATA_RUNS, certified_fraction, write_atomically, write_corrections
+from .cms_distortions import DATA_RUNS, certified_fraction, write_corrections
 from .cms_events import (
     generator_particles,
     missing_momentum,
@@ -33,10 +29,10 @@ from .cms_events import (
     trigger_paths,
 )
 from .cms_physics import Process, Truth, generate_mixture, generate_truth
+from .storage import generate_once
 
 __all__ = ["DEMO_CROSS_SECTIONS", "DEMO_LUMINOSITY", "ToySpec", "certified_luminosity", "generate", "write_corrections"]
 
-logger = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 Sample = Literal["dy", "ttbar", "zz4l", "data"]
 
@@ -294,14 +290,6 @@ def _marker(spec: ToySpec, names: list[str]) -> dict[str, Any]:
     return {"generator": GENERATOR_VERSION, "spec": spec.model_dump(mode="json"), "files": names}
 
 
-def _read_marker(path: Path) -> dict[str, Any]:
-    try:
-        marker = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return marker if isinstance(marker, dict) else {}
-
-
 def generate(spec: ToySpec, folder: Path) -> list[Path]:
     """Write the ROOT files of ``spec`` into ``folder`` and return their paths.
 
@@ -313,29 +301,10 @@ def generate(spec: ToySpec, folder: Path) -> list[Path]:
         UserError: the folder cannot be written.
     """
     names = [f"{spec.sample}_{number}.root" for number in range(spec.files)]
-    marker_path, marker = folder / "toy.json", _marker(spec, names)
-    previous = _read_marker(marker_path)
-    paths = [folder / name for name in names]
-    if previous == marker and all(path.is_file() for path in paths):
-        return paths
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        marker_path.unlink(missing_ok=True)
-        for name in previous.get("files", []):
-            (folder / Path(name).name).unlink(missing_ok=True)
-        layout = _layout(spec)
-        for number, path in enumerate(paths):
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                _write_file(spec, layout, number, temporary)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            logger.info("wrote %s", path)
-        write_atomically(marker_path, json.dumps(marker, indent=1).encode())
-    except OSError as error:
-        raise UserError(
-            f"The toy '{spec.sample}' cannot be written into '{folder}': {error.strerror or error}. "
-            "Choose another folder, or set MUCOFFEA_CACHE to one where you may write and that has room."
-        ) from error
-    return paths
+    layout = _layout(spec)
+    return generate_once(
+        folder,
+        _marker(spec, names),
+        lambda number, path: _write_file(spec, layout, number, path),
+        sample=spec.sample,
+    )

@@ -41,7 +41,7 @@ PHYSICAL_DT = (10.0, 145.0)
 STREAMS = ("particles", "kinematics", "fits", "segments", "genealogy", "crv", "crv_mc", "pileup", "accidental", "truth")
 
 
-class ToySpec(BaseModel, frozen=True, extra="forbid"):
+class ToySpec(BaseModel, frozen=True, extra="forbid", strict=True):
     """What to generate. ``events`` counts the events in all files, those that a trigger kept.
 
     Args:

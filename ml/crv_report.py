@@ -105,7 +105,7 @@ def threshold_curve(table: Table, study: Study, points: int = 200) -> list[Row]:
     curve = roc_curve(study.score, table.cosmic)
     # Where the odds of the score change evenly; near 0 and 1 the curve is steepest.
     wanted = 1 / (1 + np.exp(-np.linspace(-9, 9, points)))
-    return at_thresholds(curve, wanted.tolist())  # type: ignore[return-value]
+    return at_thresholds(curve, wanted.tolist())
 
 
 def importance(table: Table, study: Study, final: Chosen, settings: Settings) -> list[Row]:

@@ -119,13 +119,13 @@ def _point(axes: Axes, row: Row, marker: str, colour: str) -> None:
 
 def _scores(content: VetoScores) -> Figure:
     figure, axes = _axes()
-    bins = np.linspace(0, 1, 101)
+    bins = np.linspace(0, 1, 101).tolist()
     for kind, colour, label in ((True, COSMIC, "from cosmic rays"), (False, BEAM, "from pile-up")):
         values = content.row_score[content.row_label == kind]
         axes.hist(values, bins, histtype="step", color=colour, linewidth=2, label=f"coincidences {label}")
     for place, threshold in enumerate(content.thresholds):
-        label = "thresholds of the folds" if place == 0 else None
-        axes.axvline(threshold, color="black", linewidth=0.9, linestyle="--", label=label)
+        named = "thresholds of the folds" if place == 0 else None
+        axes.axvline(threshold, color="black", linewidth=0.9, linestyle="--", label=named)
     axes.set_yscale("log")
     axes.set_xlim(0, 1)
     axes.set_ylim(0.5, axes.get_ylim()[1] * 8)  # room for the legend
@@ -138,8 +138,10 @@ def _scores(content: VetoScores) -> Figure:
 def _threshold_curve(content: VetoScores, rows: Sequence[Row]) -> Figure:
     figure, axes = _axes()
     threshold = np.array([row["threshold"] for row in rows])
-    curves = ((COSMIC, "1 − veto efficiency", [1 - row["efficiency"] for row in rows]),)
-    curves += ((BEAM, "deadtime", [row["deadtime"] for row in rows]),)
+    curves = (
+        (COSMIC, "1 − veto efficiency", [1 - row["efficiency"] for row in rows]),
+        (BEAM, "deadtime", [row["deadtime"] for row in rows]),
+    )
     odds = np.log10(threshold / (1 - threshold))
     lowest = 1.0
     for colour, label, values in curves:
@@ -148,8 +150,8 @@ def _threshold_curve(content: VetoScores, rows: Sequence[Row]) -> Figure:
         axes.plot(odds, shown, color=colour, linewidth=2.2, label=label)
     axes.axhline(1 - content.target, color="black", linewidth=1, linestyle=":", label=f"target {content.target:.4g}")
     for place, value in enumerate(content.thresholds):
-        label = "thresholds of the folds" if place == 0 else None
-        axes.axvline(np.log10(value / (1 - value)), color="black", linewidth=0.9, linestyle="--", label=label)
+        named = "thresholds of the folds" if place == 0 else None
+        axes.axvline(np.log10(value / (1 - value)), color="black", linewidth=0.9, linestyle="--", label=named)
     axes.set_yscale("log")
     axes.set_ylim(lowest / 2, 60)  # room for the legend
     axes.set_xlim(odds[0], odds[-1])

@@ -79,7 +79,13 @@ class Rates(BaseModel):
 
 
 class Window(BaseModel):
-    """The results in a momentum window. None: not available."""
+    """The results in a momentum window. None: not available.
+
+    ``accepted`` and ``rejected`` are fractions of the events before any cut on the times of coincidences, so that
+    samples with different such cuts can be compared: what those cuts leave, and what they leave and the veto then finds
+    (cosmics: acceptance × veto efficiency) or what cuts and veto together lose (signal). None where there is no such
+    cut.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -89,6 +95,8 @@ class Window(BaseModel):
     selection_efficiency: Estimate | None
     veto_efficiency: Estimate | None
     inefficiency: Estimate | None
+    accepted: Estimate | None
+    rejected: Estimate | None
     unscaled: Rates | None
     scaled: Rates | None
 
@@ -117,6 +125,7 @@ def sample_rates(
     exposure: Exposure,
     convention: Convention | None = None,
     role: Role = "cosmic",
+    before: Counts | None = None,
 ) -> SampleRates:
     """Return efficiencies and rates in every window that ``stages`` has.
 
@@ -127,6 +136,7 @@ def sample_rates(
         exposure: of the sample.
         convention: of the intervals; the default is 68.27 % everywhere.
         role: what the sample is: cosmics that the veto is to find, or signal that it should leave alone.
+        before: stage → window → events, without the cuts on the times of coincidences.
 
     Raises:
         UserError: there is no stage ``Select``, or it has no window that is known.
@@ -136,20 +146,18 @@ def sample_rates(
         raise UserError(
             f"The counts of '{dataset}', cutset '{cutset}', have no stage '{SELECTED}' with events by window."
         )
-    selected = stages[SELECTED]
-    unvetoed = stages.get(UNVETOED)
-    signal = selected.get(SIGNAL)
-    windows = []
-    for name in (one for one in WINDOWS if one in selected):
-        missed = None if unvetoed is None else unvetoed[name]
-        windows.append(_window(name, selected[name], missed, signal, exposure, convention))
+    windows = tuple(
+        _window(name, stages, (before or {}).get(SELECTED, {}).get(name), exposure, convention, role)
+        for name in WINDOWS
+        if name in stages[SELECTED]
+    )
     return SampleRates(
         dataset=dataset,
         cutset=cutset,
         role=role,
         exposure=exposure,
         convention=convention,
-        windows=tuple(windows),
+        windows=windows,
         remarks=tuple(_remarks(stages, exposure)),
     )
 
@@ -199,10 +207,25 @@ def scaled_rates(
     return _rates(chosen, missed, exposure.livetime * stretch, exposure.on_spill)
 
 
+def time_losses(
+    before: int | None, selected: int, unvetoed: int | None, convention: Convention, role: Role
+) -> tuple[Estimate | None, Estimate | None]:
+    """Return the fractions ``accepted`` and ``rejected`` of :class:`Window`; None where no event was lost."""
+    if before is None or before == selected:
+        return None, None
+    accepted = convention.fraction(selected, before)
+    if unvetoed is None:
+        return accepted, None
+    return accepted, convention.fraction((before if role == "signal" else selected) - unvetoed, before)
+
+
 def _window(
-    name: str, selected: int, unvetoed: int | None, signal: int | None, exposure: Exposure, convention: Convention
+    name: str, stages: Counts, before: int | None, exposure: Exposure, convention: Convention, role: Role
 ) -> Window:
+    selected = stages[SELECTED][name]
+    unvetoed = stages[UNVETOED][name] if UNVETOED in stages else None
     missed = inefficiency(unvetoed, selected, convention)
+    accepted, rejected = time_losses(before, selected, unvetoed, convention, role)
     return Window(
         name=name,
         selected=selected,
@@ -210,8 +233,10 @@ def _window(
         selection_efficiency=selection_efficiency(selected, exposure.generated, convention),
         veto_efficiency=None if missed is None else missed.complement(),
         inefficiency=missed,
+        accepted=accepted,
+        rejected=rejected,
         unscaled=unscaled_rates(selected, unvetoed, exposure, convention),
-        scaled=scaled_rates(selected, unvetoed, signal, exposure, convention),
+        scaled=scaled_rates(selected, unvetoed, stages[SELECTED].get(SIGNAL), exposure, convention),
     )
 
 

@@ -49,6 +49,10 @@ def _rows(sample: SampleRates) -> Iterator[Row]:
     yield "Selected", "events", "", lambda one: one.selected
     yield "Unvetoed", "events", "", lambda one: one.unvetoed
     yield "Selection efficiency", "%", "", lambda one: _percent(one.selection_efficiency)
+    if any(one.accepted is not None for one in sample.windows):
+        both = "Lost to times and veto" if sample.role == "signal" else "Acceptance × veto efficiency"
+        yield "Acceptance of coincidence times", "%", "", lambda one: _percent(one.accepted)
+        yield both, "%", "before coincidence times", lambda one: _percent(one.rejected)
     if sample.role == "signal":
         yield "Deadtime", "%", "", lambda one: _percent(one.veto_efficiency)
         yield "Kept by the veto", "%", "", lambda one: _percent(one.inefficiency)

@@ -63,7 +63,9 @@ def veto_windows(
     """Return the windows that both samples have, by their limits.
 
     Args:
-        cosmics, electrons: counts of a cutset: ``dt_windows``, "low,high" → events, and ``dt_events``, all of them.
+        cosmics, electrons: counts of a cutset: ``dt_windows``, "low,high" → events; ``dt_events``, all of them; and
+            ``before_coincidence_times``, the common denominator where events were rejected for those times. Electrons
+            that were are lost in every window.
         convention: of the intervals.
 
     Raises:
@@ -77,13 +79,20 @@ def veto_windows(
     found = []
     for name in shared:
         low, high = (float(edge) for edge in name.split(","))
-        efficiency = convention.fraction(windows[name], cosmics["dt_events"])
+        efficiency = convention.fraction(windows[name], all_events(cosmics))
         deadtime = None
         if electrons is not None and others is not None:
-            deadtime = convention.fraction(others[name], electrons["dt_events"])
+            total = all_events(electrons)
+            deadtime = convention.fraction(others[name] + total - electrons["dt_events"], total)
         assert efficiency is not None  # _counted made sure that there are events
         found.append(VetoWindow(low=low, high=high, efficiency=efficiency, deadtime=deadtime))
     return tuple(sorted(found, key=lambda one: (one.low, one.high)))
+
+
+def all_events(counts: Mapping[str, Any]) -> int:
+    """Return the selected events before any cut on the times of coincidences."""
+    before = (counts.get("before_coincidence_times") or {}).get(SELECTED) or {}
+    return int(before.get("Inclusive", counts["dt_events"]))
 
 
 def narrowest(windows: Sequence[VetoWindow], required: float = REQUIRED, *, surely: bool = False) -> VetoWindow | None:

@@ -248,3 +248,21 @@ def test_tables_keep_values_and_say_what_is_not_available(tmp_path):
 def test_digits_follow_the_uncertainty(limits, expected):
     value, low, high = limits
     assert text(Estimate(value=value, low=low, high=high)) == expected
+
+
+def test_events_rejected_for_coincidence_times_are_quoted_on_the_common_denominator():
+    """The development cutset: 455 023 conversion electrons before the cuts on times, 255 406 after, 228 411 kept."""
+    stages = {"Select": {"Inclusive": 255_406}, "Unvetoed": {"Inclusive": 228_411}}
+    before = {"Select": {"Inclusive": 455_023}, "Unvetoed": {"Inclusive": 400_000}}
+    signal = sample_rates("ce", "dev", stages, Exposure(), role="signal", before=before)
+    (window,) = signal.windows
+    assert 100 * window.veto_efficiency.value == pytest.approx(10.57, abs=6e-3)
+    assert window.accepted.value == pytest.approx(255_406 / 455_023)
+    assert window.rejected.value == pytest.approx(1 - 228_411 / 455_023)
+    cosmics = sample_rates("cry", "dev", stages, Exposure(), before=before).windows[0]
+    assert cosmics.rejected.value == pytest.approx(cosmics.accepted.value * cosmics.veto_efficiency.value)
+    assert "Acceptance × veto efficiency" in [
+        row[1] for row in rates_table(sample_rates("cry", "dev", stages, Exposure(), before=before)).rows
+    ]
+    without = sample_rates("cry", "dev", stages, Exposure(), before=stages).windows[0]
+    assert without.accepted is without.rejected is None

@@ -116,3 +116,13 @@ def test_a_scan_without_veto_and_one_that_is_not_there():
         threshold_points(SCANNED, "lo_trkqul", STANDARD)
     with pytest.raises(UserError, match="It has none"):
         threshold_points({"scans": {}}, "lo_trkqual", STANDARD)
+
+
+def test_events_rejected_for_coincidence_times_stay_in_the_denominator():
+    """A cut that rejects a fifth of the events must not make efficiency or deadtime look better."""
+    before = {"before_coincidence_times": {"Select": {"Inclusive": 100}}}
+    cosmics = {"dt_windows": {"0,150": 80}, "dt_events": 80, **before}
+    electrons = {"dt_windows": {"0,150": 20}, "dt_events": 80, **before}
+    (window,) = veto_windows(cosmics, electrons, STANDARD)
+    assert window.efficiency.value == 0.8
+    assert window.deadtime.value == 0.4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -95,6 +97,8 @@ class Mu2eParameters(base.Parameters):
     coincidence_time: Literal["cutset", "off", "event", "filter"] = "cutset"
     #: A track that does not cross a surface passes the cuts on it, as in 2025.
     legacy_vacuous: bool = False
+    #: Of all thresholds and active cuts; follows from the rest, and keeps results of other cutsets apart.
+    cutsets_sha256: str = ""
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -109,7 +113,8 @@ class Mu2eParameters(base.Parameters):
         for name in self.cutsets:
             if self.cutsets.count(name) > 1:
                 raise UserError(f"The cutset '{name}' is named twice.")
-        self.resolved()
+        content = json.dumps([cutset.model_dump() for cutset in self.resolved()], sort_keys=True)
+        object.__setattr__(self, "cutsets_sha256", hashlib.sha256(content.encode()).hexdigest())
         return self
 
     def resolved(self) -> tuple[Cutset, ...]:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ..corrections.luminosity_mask import certified
 from ..errors import UserError
 from ..filesets.eras import find_era
+from ..filesets.layouts import DEFAULT
 from ..luminosity_sections import Sections, unpacked
 from ..outputs.brilcalc import SectionLuminosities, read_luminosities
+from ..outputs.exposure import Declared, FileShare, sample_exposure
 from ..outputs.luminosity import DataSections, DataSet, EraLuminosity, account, data_sections, era_luminosity
 from ..outputs.normalisation import FileSum
 from ..outputs.report import Sample
 
 if TYPE_CHECKING:
     from ..executors.ledger import Ledger
-    from ..filesets.models import Dataset
+    from ..filesets.models import Dataset, Fileset
     from .analysis import Setup
     from .inputs import Inputs
 
@@ -80,7 +82,12 @@ def make_accounts(
         if one.kind == "data"
     }
     samples = tuple(
-        _sample(one.dataset, files[one.dataset.name], inputs, sections.get(one.dataset.name), table)
+        _exposed(
+            _sample(one.dataset, files[one.dataset.name], inputs, sections.get(one.dataset.name), table),
+            one,
+            on_spill=_on_spill(one.dataset, setup),
+            allow_partial=allow_partial,
+        )
         for one in inputs.filesets
     )
     eras = {
@@ -157,6 +164,41 @@ def _sample(
         bad_events=inputs.bad_events.get(dataset.name, 0),
         sections=None if sections is None else account(sections, table),
     )
+
+
+def _exposed(sample: Sample, fileset: Fileset, *, on_spill: bool, allow_partial: bool) -> Sample:
+    """Return ``sample`` with its exposure, if it is of a kind that has one."""
+    dataset = fileset.dataset
+    if dataset.data_schema == DEFAULT and not dataset.has_exposure:
+        return sample
+    processed = {file.lfn: file for file in sample.inputs if file.planned or not file.entries}
+    shares = [
+        FileShare(
+            lfn=file.lfn,
+            entries=file.entries or 0,
+            processed=processed[file.lfn].processed,
+            **(file.exposure.model_dump(exclude={"processed"}) if file.exposure else {}),
+        )
+        for file in fileset.files
+        if file.lfn in processed
+    ]
+    livetime, generated = dataset.livetime, dataset.generated_events
+    declared = Declared(
+        livetime=livetime.value if livetime else None,
+        livetime_source=livetime.source if livetime else "",
+        generated=generated.value if generated else None,
+        generated_source=generated.source if generated else "",
+        files=dataset.sample_files or sample.files_available,
+    )
+    permitted = sample.complete or allow_partial
+    found, warnings = sample_exposure(shares, len(sample.bad_files), declared, on_spill=on_spill, permitted=permitted)
+    return sample.model_copy(update={"exposure": found, "exposure_warnings": tuple(warnings)})
+
+
+def _on_spill(dataset: Dataset, setup: Setup) -> bool:
+    """Whether the beam was on: what the analysis was told, else the dataset; it is on where neither says."""
+    told = getattr(setup.processor.parameters, "spill", None)
+    return told == "on" if told in ("on", "off") else dataset.on_spill is not False
 
 
 def _data_set(sample: Sample, dataset: Dataset, sections: DataSections) -> DataSet:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UserError, closest
 from ..filesets.eras import find_era
+from ..filesets.layouts import DEFAULT, is_parquet
 from ..filesets.local import branch_sizes
+from ..filesets.metadata_cache import remembered
+from ..filesets.opening import TIMEOUT, read_root
+from ..filesets.parquet_files import read_parquet
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -24,7 +28,10 @@ SHOWN = 4
 
 
 class Sample(NamedTuple):
-    """A file that stands for all of its dataset: branch → compressed bytes in it."""
+    """A file that stands for all of its dataset: branch → compressed bytes in it.
+
+    Of a file that is not NanoAOD, it is the dotted place in the events (``trk.segs.sid``) instead of the branch.
+    """
 
     file: FileEntry
     sizes: Mapping[str, int]
@@ -34,10 +41,28 @@ def sample_of(fileset: Fileset) -> Sample | None:
     """Return the first file of a dataset that can be looked into; what it says is remembered, see ``filesets``."""
     for file in fileset.files[:TRIES]:
         try:
-            return Sample(file, branch_sizes(file))
+            return Sample(file, branch_sizes(file) if file.data_schema == DEFAULT else place_sizes(file))
         except UserError:
             continue
     return None
+
+
+def place_sizes(file: FileEntry) -> dict[str, int]:
+    """Return dotted place in the events → compressed bytes in an EventNtuple file; no event is read.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = file.replicas[0]
+
+    def ask() -> dict[str, int]:
+        from ..schemas.eventntuple import EventNtuple
+
+        if is_parquet(path):
+            return read_parquet(path, TIMEOUT, EventNtuple.place_sizes)
+        return read_root(path, TIMEOUT, lambda opened: EventNtuple.place_sizes(opened[file.tree.strip("/")]))
+
+    return remembered(path, f"places {file.tree}", ask)
 
 
 def dataset_findings(
@@ -53,6 +78,7 @@ def dataset_findings(
         start: whether a run is about to start, which an unknown cross section does not keep from running.
     """
     yield from _normalisation(fileset, start)
+    yield from _exposure(fileset)
     if sample is None:
         return
     if draft is not None:
@@ -107,6 +133,28 @@ def _normalisation(fileset: Fileset, start: bool) -> Iterator[Finding]:
         yield _finding("ok", dataset.name, "luminosity", f"{luminosity.fb:g} /fb, {luminosity.source}")
 
 
+def _exposure(fileset: Fileset) -> Iterator[Finding]:
+    """Yield what a sample of Mu2e lacks to be turned into rates."""
+    dataset = fileset.dataset
+    if dataset.data_schema == DEFAULT or dataset.kind == "data" or dataset.cross_section is not None:
+        return
+    for name, declared in (("livetime", dataset.livetime), ("generated", dataset.generated_events)):
+        known = [file.exposure is not None and getattr(file.exposure, name) is not None for file in fileset.files]
+        what = "livetime" if name == "livetime" else "generated events"
+        if known and all(known):
+            yield _finding("ok", dataset.name, what, f"in all {len(known)} files")
+        elif declared is not None:
+            yield _finding("ok", dataset.name, what, f"{declared.value:,.10g}, {declared.source}")
+        elif name == "generated":
+            message = (
+                "neither the files nor the dataset say, so efficiencies per generated event are not available. Add "
+                "'generated_events' with 'value' and 'source'."
+            )
+            yield _finding("warning", dataset.name, what, message)
+        else:
+            yield _finding("ok", dataset.name, what, "not known, so there are no rates of cosmic rays")
+
+
 def _branches(fileset: Fileset, sample: Sample, draft: Draft) -> Iterator[Finding]:
     dataset = fileset.dataset
     requirements = draft.bare.requirements(dataset.kind, draft.inputs_of(dataset))
@@ -141,7 +189,8 @@ def _requirement(requirement: Requirement, dataset: str, sample: Sample) -> Iter
             yield _finding("warning", dataset, requirement.component, message)
         return
     what = f"has none of the trigger paths {names}" if alternative else f"lacks {names}"
-    message = f"{file} {what}.{_near(missing, sample.sizes)} {requirement.advice}"
+    version = f" It is of EventNtuple v{sample.file.ntuple_version}." if sample.file.ntuple_version else ""
+    message = f"{file} {what}.{_near(missing, sample.sizes)}{version} {requirement.advice}"
     yield _finding("error", dataset, requirement.component, message.rstrip())
 
 
@@ -149,9 +198,13 @@ def _near(missing: Sequence[str], present: Mapping[str, int]) -> str:
     """Return the closest names for the first of the missing branches, among those of the same collection first."""
     hints = []
     for name in missing[:SHOWN]:
-        siblings = [one for one in present if one.split("_", 1)[0] == name.split("_", 1)[0]]
+        siblings = [one for one in present if _collection(one) == _collection(name)]
         hints.append(closest(name, siblings, n=2) or closest(name, present, n=2))
     return "".join(dict.fromkeys(hints))
+
+
+def _collection(name: str) -> str:
+    return name.rpartition(".")[0] if "." in name else name.split("_", 1)[0]
 
 
 def _listed(names: Sequence[str]) -> str:

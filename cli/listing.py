@@ -44,7 +44,9 @@ def _datasets(requests: Sequence[str]) -> Table:
     for title in ("dataset", "kind", "era", "files"):
         table.add_column(title, overflow="fold")
     table.add_column("σ (pb)", justify="right")
-    table.add_column("source of the cross section", overflow="fold")
+    table.add_column("livetime (s)", justify="right")
+    table.add_column("generated", justify="right")
+    table.add_column("source of the cross section or exposure", overflow="fold")
     for row in rows(resolve(requests, load_registry())):
         section = "–" if row["cross_section"] is None else f"{row['cross_section']:g}"
         table.add_row(
@@ -53,6 +55,8 @@ def _datasets(requests: Sequence[str]) -> Table:
             row["era"] or "–",
             str(row["files"]),
             section + (" LO?" if row["placeholder"] else ""),
+            "–" if row["livetime"] is None else f"{row['livetime']:,.10g}",
+            "–" if row["generated_events"] is None else f"{row['generated_events']:,}",
             row["source"] or "–",
         )
     return table

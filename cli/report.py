@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..filesets.eras import find_era
 from ..outputs.bundle import Bundle, is_normalised, view
-from ..outputs.report import Report, dataset_report, incompleteness
+from ..outputs.report import BY_EXPOSURE, Report, dataset_report, incompleteness
 from ..plotting.agreement import chi2
 
 if TYPE_CHECKING:
@@ -41,14 +41,19 @@ def build_report(
         for sample in accounts.samples
     )
     notes = [note for era in accounts.eras.values() for note in era.notes]
-    unscaled = [f"not normalised: {one.name}: {one.not_normalised}" for one in datasets if one.not_normalised]
+    unscaled = [
+        f"not normalised: {one.name}: {one.not_normalised}"
+        for one in datasets
+        if one.not_normalised and one.not_normalised != BY_EXPOSURE
+    ]
+    exposed = [f"{one.name}: {line}" for one in accounts.samples for line in one.exposure_warnings]
     eras = [name for name in dict.fromkeys(one.era for one in datasets) if name]
     processor = setup.processor
     recipe = processor.recipe()
     return Report(
         processor=setup.name,
         status="complete" if all(one.complete for one in datasets) else "incomplete",
-        warnings=(*incompleteness(datasets), *setup.left_out, *notes, *unscaled),
+        warnings=(*incompleteness(datasets), *setup.left_out, *notes, *exposed, *unscaled),
         datasets=datasets,
         parameters=processor.parameters.model_dump(mode="json"),
         corrections=tuple(_corrections(processor.eras.values())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import UserError
 from ..filesets.addresses import redacted
-from .keys import digest
+from ..filesets.layouts import DEFAULT, LAYOUTS
+from .keys import digest, source_digests
 
 if TYPE_CHECKING:
     from ..filesets.models import FileEntry, Fileset
@@ -33,6 +35,8 @@ class WorkItem(BaseModel):
     stop: int
     #: What ``events.metadata`` shows besides the range: kind, process, era, the dataset's own keys.
     metadata: dict[str, str | int | float | bool | None]
+    #: Name of the schema that shapes the events, of :data:`..filesets.layouts.LAYOUTS`.
+    data_schema: str = DEFAULT
     #: See :mod:`.keys`; empty in a plan that is not to be resumed.
     key: str = ""
 
@@ -155,7 +159,8 @@ def build_plan(
 
 
 def _item(index: int, fileset: Fileset, file: FileEntry, start: int, stop: int, run_key: str) -> WorkItem:
-    name, metadata = fileset.dataset.name, _metadata(fileset)
+    name, metadata = fileset.dataset.name, _metadata(fileset, file)
+    identity = [run_key, name, file.lfn, file.uuid, file.tree, start, stop, metadata]
     return WorkItem(
         index=index,
         dataset=name,
@@ -166,7 +171,8 @@ def _item(index: int, fileset: Fileset, file: FileEntry, start: int, stop: int, 
         start=start,
         stop=stop,
         metadata=metadata,
-        key=digest([run_key, name, file.lfn, file.uuid, file.tree, start, stop, metadata]),
+        data_schema=file.data_schema,
+        key=digest([*identity, *_schema_key(file.data_schema)]),
     )
 
 
@@ -182,10 +188,18 @@ def _dataset_plan(fileset: Fileset, used: int, available: int, events: int) -> D
     )
 
 
-def _metadata(fileset: Fileset) -> dict[str, Any]:
+@cache
+def _schema_key(schema: str) -> tuple[Any, ...]:
+    """Return what a schema of this package adds to the keys: its source; NanoAOD is coffea's, whose version counts."""
+    return () if schema == DEFAULT else (source_digests(LAYOUTS[schema].schema.partition(":")[0]),)
+
+
+def _metadata(fileset: Fileset, file: FileEntry) -> dict[str, Any]:
     dataset = fileset.dataset
+    known = {"on_spill": dataset.on_spill, "ntuple_version": file.ntuple_version}
     return {
         **dataset.metadata,
+        **{name: value for name, value in known.items() if value is not None},
         "kind": dataset.kind,
         "process": dataset.process,
         "era": dataset.era,

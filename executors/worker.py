@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import UserError, closest
 from ..filesets.addresses import server
+from ..filesets.layouts import LAYOUTS
 from .keys import code_key
 from .ledger import Outcome
 from .open_files import (
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 #: Modules whose frames in a traceback mean: the bytes could not be read or decoded.
 READING_MODULES = (
-    *("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam"),
+    *("uproot.", "coffea.nanoevents.mapping", "fsspec.", "XRootD", "cramjam", "pyarrow."),
+    "mucoffea.schemas.lazy_columns",
     "awkward.operations.ak_from_buffers",  # branches that were read, but do not fit each other
 )
 #: Modules that raise an error when a field is not there.
@@ -66,8 +68,6 @@ class Work:
     run_id: str
     processor: Any
     store: Store
-    #: Import path of the schema class, ``package.module:Class``.
-    schema: str = "mucoffea.schemas.nanoaod:NanoAOD"
     #: Seconds to wait for a file server.
     timeout: float = 60.0
     #: What :func:`.keys.code_key` gave on the client; a worker with other code refuses. Empty: not compared.
@@ -82,7 +82,7 @@ class Work:
             _check_code(self)
             with quiet_collector():
                 opened = _open(item, self.timeout)
-                before = opened.directory.file.source.num_requested_bytes
+                before = opened.bytes_read
                 result = self._process(item, opened, accessed)
         except Exception as error:
             return _failed(item, error, opened)
@@ -100,7 +100,7 @@ class Work:
             events=len(item),
             seconds=time.perf_counter() - wall,
             cpu_seconds=time.process_time() - cpu,
-            bytes_read=opened.directory.file.source.num_requested_bytes - before,
+            bytes_read=opened.bytes_read - before,
             branches=tuple(sorted({record.branch for record in accessed})),
             part=part,
         )
@@ -113,17 +113,19 @@ class Work:
         return b""
 
     def _process(self, item: WorkItem, opened: OpenFile, accessed: list[Any]) -> dict[str, Any]:
-        schema = load_object(self.schema)
+        schema = load_object(LAYOUTS[item.data_schema].schema)
         lacking = identity(schema) - opened.branches
         if lacking:
             raise UserError(
-                f"The tree lacks {', '.join(sorted(lacking))}: without run, luminosity block and event number "
+                f"The tree lacks {', '.join(sorted(lacking))}: without {LAYOUTS[item.data_schema].identity_text} "
                 f"an event has no identity. Make the file anew with these branches."
             )
         metadata = _metadata(item)
         key = f"{self.run_id}/{item.dataset}"
         process = getattr(self.processor, "process", self.processor)
-        only = branch_filter(opened, item.tree, process, key=key, schema=schema, metadata=metadata)
+        only = None
+        if opened.columns is None:
+            only = branch_filter(opened, item.tree, process, key=key, schema=schema, metadata=metadata)
 
         def run(branches: frozenset[str] | None) -> dict[str, Any]:
             events = make_events(
@@ -169,12 +171,12 @@ def _check_code(work: Work) -> None:
 
 
 def _open(item: WorkItem, timeout: float) -> OpenFile:
-    opened = open_file(item.path, item.tree, timeout=timeout)
-    found = str(opened.tree.file.uuid)
-    if item.uuid and found != item.uuid:
-        raise OSError(f"{item.path} has changed since the plan was made (uuid {found}, planned {item.uuid})")
-    if opened.tree.num_entries < item.stop:
-        raise OSError(f"{item.path} has {opened.tree.num_entries} entries now, the plan {item.stop} or more")
+    schema = load_object(LAYOUTS[item.data_schema].schema)
+    opened = open_file(item.path, item.tree, timeout=timeout, schema=schema)
+    if item.uuid and opened.uuid != item.uuid:
+        raise OSError(f"{item.path} has changed since the plan was made (uuid {opened.uuid}, planned {item.uuid})")
+    if opened.entries < item.stop:
+        raise OSError(f"{item.path} has {opened.entries} entries now, the plan {item.stop} or more")
     return opened
 
 
@@ -242,7 +244,7 @@ def _failed(item: WorkItem, error: Exception, opened: OpenFile | None) -> Outcom
         drop_file(item.path)
         message = f"Could not read {item}: {type(error).__name__}: {summary}"
     else:
-        hint = _missing_branch(summary, opened.branches if opened else frozenset())
+        hint = _missing_branch(summary, opened.branches if opened else frozenset(), item)
         message = f"{type(error).__name__}: {summary} at {_user_line(error)}, in {item}{hint}"
     return Outcome(
         index=item.index,
@@ -275,14 +277,16 @@ def is_transient(path: str, error: BaseException) -> bool:
     return any(isinstance(link, OSError) and link.errno in PASSING for link in _chain(error))
 
 
-def _missing_branch(summary: str, branches: frozenset[str]) -> str:
+def _missing_branch(summary: str, branches: frozenset[str], item: WorkItem) -> str:
     """Return a hint for awkward's "no field named 'x'": the branches with the nearest names."""
     found = re.search(r"no field named '(\w+)'", summary)
     if found is None:
         return ""
     name = found.group(1)
-    near = closest(name, {part for branch in branches for part in (branch, branch.split("_", 1)[-1])})
-    return f". The file has no branch for '{name}'.{near}"
+    parts = {part for branch in branches for part in (branch, branch.split("_", 1)[-1], *branch.split("."))}
+    version = item.metadata.get("ntuple_version")
+    written = f" (EventNtuple v{version})" if version else ""
+    return f". The file{written} has no branch for '{name}'.{closest(name, parts)}"
 
 
 def _user_line(error: Exception) -> str:

@@ -192,7 +192,7 @@ def _kind(document: Document, name: str, metadata: Mapping[str, Any], first: str
             f"the dataset '{name}' does not say whether it is simulation: add \"isMC\": true or false to its metadata.",
             where,
         )
-    from .local import sniff
+    from .recognition import sniff
 
     return sniff(path, tree=tree)[0]
 

@@ -6,26 +6,28 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import UserError, closest
-from .addresses import expand, is_remote, local_path, logical_name, redacted, split_object
+from .addresses import anchored, expand, is_remote, local_path, logical_name, redacted, split_object
 from .branches import compressed_bytes
+from .layouts import DEFAULT, is_parquet
 from .luminosity_blocks import recorded_sections
 from .metadata_cache import remember, remembered
 from .models import Dataset, FileEntry, Fileset, KnownFile
+from .mu2e_exposure import exposure_of_parquet, exposure_of_root
 from .opening import TIMEOUT, read_root
 from .opening import BadFile as BadFile
 from .opening import UnreachableFile as UnreachableFile
+from .parquet_files import compressed_columns, describe_parquet, key_values, read_parquet
 from .soundness import check_tree
 
 logger = logging.getLogger(__name__)
 
 #: Checks the bytes of a replica, given its path and what the file says of itself.
 Verify = Callable[[str, FileEntry], None]
-Kind = Literal["data", "mc"]
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 #: What a fileset may say of a file, and all its replicas have in common.
@@ -33,7 +35,7 @@ DECLARED = ("entries", "uuid", "size", "checksum")
 
 
 def build_fileset(dataset: Dataset) -> Fileset:
-    """Return the files of a dataset with ``files`` or ``glob``, without opening them.
+    """Return the files of a dataset with ``files``, ``glob`` or ``file_list``, without opening them.
 
     Addresses of the same logical file on several servers become its replicas.
 
@@ -42,6 +44,8 @@ def build_fileset(dataset: Dataset) -> Fileset:
     """
     if dataset.source == "glob":
         names: Sequence[str] = _expand(dataset)
+    elif dataset.file_list is not None:
+        names = listed(Path(dataset.file_list))
     elif dataset.files is not None:
         names = dataset.files
     else:
@@ -101,8 +105,11 @@ def branch_sizes(entry: FileEntry, *, timeout: float = TIMEOUT) -> dict[str, int
     """
     path = entry.replicas[0]
 
+    if is_parquet(path):
+        return remembered(path, "columns", lambda: read_parquet(path, timeout, compressed_columns))
+
     def ask() -> dict[str, int]:
-        return read_root(path, timeout, lambda file: compressed_bytes(_get_tree(file, path, entry.tree)))
+        return read_root(path, timeout, lambda file: compressed_bytes(get_tree(file, path, entry.tree)))
 
     return remembered(path, f"branches {entry.tree}", ask)
 
@@ -125,12 +132,18 @@ def _no_replica(entry: FileEntry, failures: Mapping[str, UserError]) -> UserErro
 
 def _examine(entry: FileEntry, path: str, timeout: float, branches: bool) -> FileEntry:
     def look(file: Any) -> dict[str, Any]:
-        description = _describe(file, path, entry.tree)
+        description = _describe(file, path, entry.tree, entry.data_schema)
         if branches:
             remember(path, f"branches {entry.tree}", compressed_bytes(file[entry.tree.strip("/")]))
         return description
 
-    found = remembered(path, f"describe {entry.tree}", partial(read_root, path, timeout, look))
+    if is_parquet(path):
+        found = remembered(
+            path, "describe Parquet", partial(read_parquet, path, timeout, partial(_describe_skim, path))
+        )
+    else:
+        question = " ".join(["describe", entry.tree, *([entry.data_schema] if entry.data_schema != DEFAULT else [])])
+        found = remembered(path, question, partial(read_root, path, timeout, look))
     _check_same(entry, path, found)
     if found["entries"] == 0:
         logger.warning("%s: the tree '%s' has no events", redacted(path), entry.tree)
@@ -143,32 +156,24 @@ def _examine(entry: FileEntry, path: str, timeout: float, branches: bool) -> Fil
         ) from None
 
 
-def sniff(path: str, *, tree: str | None = None, timeout: float = TIMEOUT) -> tuple[Kind, str]:
-    """Return ``data`` or ``mc``, and the name of the tree, from the content of a file.
-
-    Simulation has ``genWeight`` or generated particles (``GenPart``) in its tree, or ``genEventSumw`` in ``Runs``. The
-    tree is ``Events``, or the only one there is.
+def listed(path: Path) -> list[str]:
+    """Return the paths and addresses in a text file, one a line; relative ones start at its folder.
 
     Raises:
-        UserError, BadFile, UnreachableFile: as :func:`inspect`.
+        UserError: the file cannot be read, or names nothing.
     """
-
-    def look(file: Any) -> tuple[Kind, str]:
-        trees = _trees(file)
-        others = [name for name in trees if name not in ("Runs", "LuminosityBlocks", "MetaData", "ParameterSets")]
-        name = tree or ("Events" if "Events" in trees or len(others) != 1 else others[0])
-        branches = set(_get_tree(file, path, name).keys(recursive=False))
-        generated = "genWeight" in branches or any(one.startswith(("GenPart", "nGenPart")) for one in branches)
-        if not generated and "Runs" in trees:
-            generated = any(one.startswith("genEventSumw") for one in file["Runs"].keys(recursive=False))
-        return ("mc" if generated else "data"), name
-
-    def ask() -> dict[str, Any]:
-        kind, name = read_root(path, timeout, look)
-        return {"kind": kind, "tree": name}
-
-    answer = remembered(path, f"sniff {tree or ''}", ask)
-    return answer["kind"], answer["tree"]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        near = closest(path.name, [one.name for one in path.parent.glob("*")]) if path.parent.is_dir() else ""
+        raise UserError(f"The file list {path} does not exist.{near}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The file list {path} cannot be read: {error}.") from None
+    names = [line.partition(" #")[0].strip() for line in lines]
+    found = [anchored(name, path.parent) for name in names if name and not name.startswith("#")]
+    if not found:
+        raise UserError(f"The file list {path} names no file.")
+    return found
 
 
 def _expand(dataset: Dataset) -> list[str]:
@@ -199,6 +204,7 @@ def _entry(dataset: Dataset, name: str) -> FileEntry:
         uuid=known.uuid,
         size=known.size,
         checksum=known.checksum,
+        data_schema=dataset.data_schema,
     )
 
 
@@ -242,21 +248,26 @@ def _check_same(entry: FileEntry, path: str, found: Mapping[str, Any]) -> None:
             )
 
 
-def _trees(file: Any) -> list[str]:
+def trees_of(file: Any) -> list[str]:
     """Return the names of the trees and RNTuples in an open file, with their folders."""
     return [name for name, kind in file.classnames(cycle=False).items() if kind in TREE_CLASSES]
 
 
-def _get_tree(file: Any, path: str, name: str) -> Any:
-    trees = _trees(file)
+def get_tree(file: Any, path: str, name: str) -> Any:
+    trees = trees_of(file)
     if name.strip("/") not in trees:
         present = f"It has {', '.join(trees)}." if trees else "It has no tree at all."
         raise BadFile(path, f"The file {path} has no tree '{name}'.{closest(name, trees)} {present}")
     return file[name.strip("/")]
 
 
-def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
-    events = _get_tree(file, path, tree)
+def _describe_skim(path: str, file: Any) -> dict[str, Any]:
+    size = None if is_remote(path) else local_path(path).stat().st_size
+    return {**describe_parquet(file), "size": size, **exposure_of_parquet(key_values(file))}
+
+
+def _describe(file: Any, path: str, tree: str, schema: str = DEFAULT) -> dict[str, Any]:
+    events = get_tree(file, path, tree)
     size = file.file.source.num_bytes
     if size is not None and size < file.file.fEND:
         raise BadFile(path, f"The file {path} is truncated: {size} of {file.file.fEND} bytes are there.")
@@ -264,12 +275,17 @@ def _describe(file: Any, path: str, tree: str) -> dict[str, Any]:
         check_tree(events, size)
     except ValueError as error:
         raise BadFile(path, f"The file {path} is corrupt: {error}.") from None
-    count, sumw = _generated(file)
-    return {
+    description = {
         "entries": int(events.num_entries),
         "uuid": str(file.file.uuid),
         "size": size,
         "clusters": list(_clusters(events)),
+    }
+    if schema == "eventntuple":
+        return {**description, **exposure_of_root(file, tree.strip("/").rpartition("/")[0])}
+    count, sumw = _generated(file)
+    return {
+        **description,
         "gen_event_count": count,
         "gen_event_sumw": sumw,
         "luminosity_sections": recorded_sections(file) if count is None else None,
@@ -286,7 +302,7 @@ def _clusters(events: Any) -> tuple[int, ...]:
 
 def _generated(file: Any) -> tuple[int | None, float | None]:
     """Return Σ genEventCount and Σ genEventSumw of ``Runs``; NanoAODv6 writes the names with a trailing underscore."""
-    if "Runs" not in _trees(file):
+    if "Runs" not in trees_of(file):
         return None, None
     runs = file["Runs"]
     check_tree(runs, file.file.source.num_bytes)

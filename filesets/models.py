@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..errors import closest
+from .layouts import DEFAULT, LAYOUTS
 
 Scalar = str | int | float | bool | None
 Text = Annotated[str, Field(min_length=1)]
@@ -19,7 +20,7 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 
 #: The fields of a dataset that say where its events are; each dataset has exactly one.
-SOURCES = ("files", "glob", "das", "rucio", "toy")
+SOURCES = ("files", "glob", "file_list", "das", "rucio", "sam", "toy")
 
 
 class Strict(BaseModel):
@@ -93,6 +94,48 @@ class Luminosity(Strict):
         return self.value * {"/fb": 1.0, "/pb": 1e-3}[self.unit]
 
 
+class Livetime(Strict):
+    """Seconds of cosmic rays that a whole sample stands for, with where the number comes from."""
+
+    value: float = Field(gt=0, allow_inf_nan=False)
+    unit: Literal["s"] = "s"
+    source: Text
+
+
+class GeneratedEvents(Strict):
+    """Events that were generated for a whole sample, before any selection, with where the number comes from."""
+
+    value: int = Field(gt=0)
+    source: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: Any) -> Any:
+        """Take 4.11e10, which YAML reads as a decimal number, for the whole number that it is."""
+        if isinstance(values, dict) and isinstance(values.get("value"), float) and values["value"].is_integer():
+            return {**values, "value": int(values["value"])}
+        return values
+
+
+class FileExposure(Strict):
+    """What a file says of its exposure; None where it does not.
+
+    Args:
+        generated: generated events, before any selection.
+        processed: events that were simulated and reconstructed.
+        livetime: seconds of cosmic rays.
+        generated_source, livetime_source: where in the file.
+        notes: contradictions inside the file.
+    """
+
+    generated: int | None = Field(default=None, ge=0)
+    processed: int | None = Field(default=None, ge=0)
+    livetime: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    generated_source: str = ""
+    livetime_source: str = ""
+    notes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
 class KnownFile(Strict):
     """What a fileset says of a file before anyone has opened it; see :class:`FileEntry`."""
 
@@ -104,7 +147,7 @@ class KnownFile(Strict):
 
 
 class Dataset(Strict):
-    """Events of one kind, and exactly one source of them: ``files``, ``glob``, ``das``, ``rucio`` or ``toy``.
+    """Events of one kind, and exactly one source of them, see :data:`SOURCES`.
 
     Args:
         name: unique among the datasets of a run.
@@ -115,6 +158,11 @@ class Dataset(Strict):
         label: of the process, in LaTeX.
         cross_section: of simulation; None is downstream "not normalised".
         luminosity: of data that are only a part of their era.
+        livetime: of simulated cosmic rays; with ``generated_events`` it stands instead of a cross section.
+        generated_events: of simulation, before any selection.
+        sample_files: number of files of the whole sample, where the dataset lists only some: ``livetime`` and
+            ``generated_events`` belong to all of them.
+        on_spill: whether the beam was on, for samples in which it can be off.
         tree: path of the tree or RNTuple inside the files.
         data_schema: how events are shaped; ``schema`` in YAML.
         processor: analysis to run where the command line names none.
@@ -123,6 +171,8 @@ class Dataset(Strict):
         citation: DOI or reference to cite.
         files: paths or addresses, ``a.root`` or ``a.root:tree``.
         glob: local pattern.
+        file_list: text file with a path or address in each line; blank lines and comments (#) are left out.
+        sam: definition of files in Fermilab's SAM catalogue.
         das: CMS dataset name, asked from DAS.
         rucio: data identifier ``scope:name``.
         toy: parameters of the generator.
@@ -138,22 +188,42 @@ class Dataset(Strict):
     label: str | None = None
     cross_section: CrossSection | None = None
     luminosity: Luminosity | None = None
-    tree: Text = "Events"
-    data_schema: Text = Field(default="nanoaod", alias="schema")
+    livetime: Livetime | None = None
+    generated_events: GeneratedEvents | None = None
+    sample_files: int | None = Field(default=None, ge=1)
+    on_spill: bool | None = None
+    tree: Text = LAYOUTS[DEFAULT].tree
+    data_schema: Text = Field(default=DEFAULT, alias="schema")
     processor: str | None = None
     metadata: Metadata = {}
     description: str | None = None
     citation: str | None = None
     files: Texts | None = None
     glob: Text | None = None
+    file_list: Text | None = None
     das: Text | None = None
     rucio: Text | None = None
+    sam: Text | None = None
     toy: dict[str, Any] | None = None
     known_files: dict[str, KnownFile] = {}
     origin: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_schema(cls, values: Any) -> Any:
+        """Take the tree of the schema where none is given."""
+        if not isinstance(values, dict):
+            return values
+        layout = LAYOUTS.get(str(values.get("schema", values.get("data_schema", DEFAULT))))
+        return values if layout is None else {"tree": layout.tree, "experiment": layout.experiment, **values}
+
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
+        if self.data_schema not in LAYOUTS:
+            known = ", ".join(LAYOUTS)
+            raise ValueError(
+                f"there is no schema '{self.data_schema}'.{closest(self.data_schema, LAYOUTS)} Known: {known}"
+            )
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             found = f"it has {' and '.join(given)}" if given else "it has none"
@@ -162,6 +232,10 @@ class Dataset(Strict):
             raise ValueError("'files' is an empty list; name at least one file")
         if self.kind == "data" and self.cross_section is not None:
             raise ValueError("data have no cross section; leave 'cross_section' out, or say 'kind: mc'")
+        if self.kind == "data" and self.generated_events is not None:
+            raise ValueError("data were not generated; leave 'generated_events' out, or say 'kind: mc'")
+        if self.cross_section is not None and self.has_exposure:
+            raise ValueError("a sample has a cross section, or a livetime and generated events, not both")
         if self.kind == "mc" and self.luminosity is not None:
             raise ValueError("'luminosity' is for data; that of simulation is the one of its era")
         unknown = sorted(set(self.known_files) - set(self.files or ()))
@@ -171,8 +245,13 @@ class Dataset(Strict):
 
     @property
     def source(self) -> str:
-        """Which of ``files``, ``glob``, ``das``, ``rucio``, ``toy`` the dataset has."""
+        """Which of :data:`SOURCES` the dataset has."""
         return next(name for name in SOURCES if getattr(self, name) is not None)
+
+    @property
+    def has_exposure(self) -> bool:
+        """Whether the dataset says what exposure it stands for."""
+        return self.livetime is not None or self.generated_events is not None
 
 
 class FileEntry(Strict):
@@ -192,11 +271,14 @@ class FileEntry(Strict):
         gen_event_sumw: Σ ``Runs.genEventSumw``, their sum of weights.
         luminosity_sections: of data, run → ranges [first, last] that the file was made from, those without any event
             included; None where the file does not say.
+        data_schema: name of the schema of its events.
+        exposure: of files of Mu2e that say it.
+        ntuple_version: of EventNtuple, such as ``6.13.2``.
     """
 
     lfn: Text
     replicas: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
-    tree: Text = "Events"
+    tree: Text = LAYOUTS[DEFAULT].tree
     entries: int | None = Field(default=None, ge=0)
     uuid: str | None = None
     size: int | None = Field(default=None, ge=0)
@@ -205,6 +287,9 @@ class FileEntry(Strict):
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
     luminosity_sections: dict[str, list[list[int]]] | None = None
+    data_schema: Text = DEFAULT
+    exposure: FileExposure | None = None
+    ntuple_version: str | None = None
 
     @model_validator(mode="after")
     def _finite(self) -> FileEntry:

@@ -60,8 +60,10 @@ def read_root(path: str, timeout: float, work: Callable[[Any], Result]) -> Resul
     return guarded(path, timeout if is_remote(path) else max(timeout, LOCAL_TIMEOUT), run)
 
 
-def guarded(path: str, limit: float | None, run: Callable[[], Result]) -> Result:
+def guarded(path: str, limit: float | None, run: Callable[[], Result], *, kind: str = "ROOT") -> Result:
     """Return ``run()``, which reads the file at ``path`` and may take ``limit`` seconds (None: it sets its own limits).
+
+    ``kind`` is what the file should be, for the message.
 
     Raises:
         UserError: a package is missing that reading needs.
@@ -89,7 +91,7 @@ def guarded(path: str, limit: float | None, run: Callable[[], Result]) -> Result
         ) from None
     except Exception as error:  # damaged bytes surface in uproot as almost any exception
         reason = f"{type(error).__name__}: {_first_line(error)}"
-        raise BadFile(path, f"The file {path} cannot be read as a ROOT file: {reason}.") from error
+        raise BadFile(path, f"The file {path} cannot be read as a {kind} file: {reason}.") from error
 
 
 def in_time(run: Callable[[], Result], timeout: float) -> Result:

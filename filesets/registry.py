@@ -12,14 +12,17 @@ from ..errors import UserError, closest
 from .addresses import anchored, expand, is_remote, local_path, logical_name, split_object, without_secrets
 from .coffea_json import parse_filesets
 from .eras import find_era
-from .local import BadFile, Kind, sniff
+from .layouts import LAYOUTS, PARQUET
+from .local import BadFile
 from .models import Dataset, Fileset, KnownFile
+from .recognition import Kind, recognise
 from .yaml_source import Document, read_document, validate
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 ERAS = "eras.yaml"
 HINT = "See them with: python main.py list"
-_SUFFIXES = (".yaml", ".yml", ".json", ".json.gz", ".root")
+_DECLARATIONS = (".yaml", ".yml", ".json", ".json.gz")
+_SUFFIXES = (*_DECLARATIONS, ".root", *PARQUET)
 
 
 def load_registry(folder: Path = DATASETS) -> dict[str, Dataset]:
@@ -100,8 +103,8 @@ def check_unique_files(filesets: Iterable[Fileset]) -> None:
 def rows(datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
     """Return a row for each dataset, for a table: what it is, how many files, and its cross section in pb.
 
-    ``files`` is the number of files, or ``glob``, ``das``, ``rucio`` or ``toy``; ``source`` is that of the cross
-    section; ``placeholder`` marks one that is not good enough for a result.
+    ``files`` is the number of files, or the source of another kind; ``source`` is that of the cross section, or of
+    the exposure; ``placeholder`` marks one that is not good enough for a result.
     """
     return [
         {
@@ -112,19 +115,29 @@ def rows(datasets: Iterable[Dataset]) -> list[dict[str, Any]]:
             "files": one.source if one.files is None else len({logical_name(split_object(f)[0]) for f in one.files}),
             "cross_section": one.cross_section.pb if one.cross_section else None,
             "placeholder": bool(one.cross_section and one.cross_section.placeholder),
-            "source": one.cross_section.source if one.cross_section else None,
+            "source": _source(one),
+            "livetime": one.livetime.value if one.livetime else None,
+            "generated_events": one.generated_events.value if one.generated_events else None,
         }
         for one in datasets
     ]
 
 
+def _source(dataset: Dataset) -> str | None:
+    for number in (dataset.cross_section, dataset.livetime, dataset.generated_events):
+        if number is not None:
+            return number.source
+    return None
+
+
 def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict: bool) -> Dataset:
     value, known = _known_files(document, value, where)
     dataset = validate(Dataset, document, value, where)
-    if strict and dataset.kind == "mc" and dataset.cross_section is None:
+    if strict and dataset.kind == "mc" and dataset.cross_section is None and not dataset.has_exposure:
+        exposed = " (or 'livetime:' in s, or 'generated_events:')" if dataset.data_schema == "eventntuple" else ""
         document.fail(
             f"the simulated dataset '{dataset.name}' has no cross section. Add 'cross_section:' with 'value' (in pb, "
-            "or with 'unit') and 'source'.",
+            f"or with 'unit') and 'source'{exposed}.",
             (*where, "cross_section"),
         )
     if dataset.era is not None:
@@ -137,8 +150,9 @@ def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict
     if dataset.files is not None:
         update["files"] = tuple(anchored(one, folder) for one in dataset.files)
         update["known_files"] = {anchored(one, folder): what for one, what in known.items()}
-    if dataset.glob is not None:
-        update["glob"] = anchored(dataset.glob, folder)
+    for field in ("glob", "file_list"):
+        if getattr(dataset, field) is not None:
+            update[field] = anchored(getattr(dataset, field), folder)
     return dataset.model_copy(update=update)
 
 
@@ -185,25 +199,26 @@ def _from_path(request: str, strict: bool) -> list[Dataset]:
         return [dataset for one in matches for dataset in _from_path(one + (f":{tree}" if tree else ""), strict)]
     if local.is_dir():
         return [_root_dataset(local.name, _root_files(local), tree)]
-    if local.name.endswith(_SUFFIXES[:-1]):
+    if local.name.endswith(_DECLARATIONS):
         return read_datasets(local, strict=strict)
     if not local.exists():
         near = closest(local.name, [one.name for one in local.parent.glob("*")]) if local.parent.is_dir() else ""
         raise UserError(f"The file {request} does not exist.{near} A dataset of the package? {HINT}")
-    if not local.name.endswith(".root"):
+    if not local.name.endswith((".root", *PARQUET)):
         raise UserError(f"{request} is neither a dataset nor a file ending in {', '.join(_SUFFIXES)}.")
     return [_root_dataset(_stem(path), [str(local)], tree)]
 
 
 def _root_files(folder: Path) -> list[str]:
-    found = [str(path) for path in sorted(folder.glob("*.root")) or sorted(folder.rglob("*.root"))]
-    if not found:
-        raise UserError(f"The folder {folder} has no ROOT files (*.root), nor have the folders in it.")
-    return found
+    for pattern in ("*.root", "*.parquet"):
+        found = [str(path) for path in sorted(folder.glob(pattern)) or sorted(folder.rglob(pattern))]
+        if found:
+            return found
+    raise UserError(f"The folder {folder} has no ROOT files (*.root), nor have the folders in it.")
 
 
 def _stem(path: str) -> str:
-    return without_secrets(path).rstrip("/").rsplit("/", 1)[-1].removesuffix(".root")
+    return without_secrets(path).rstrip("/").rsplit("/", 1)[-1].removesuffix(".root").removesuffix(".parquet")
 
 
 def _root_dataset(name: str, files: Sequence[str], tree: str | None) -> Dataset:
@@ -213,15 +228,17 @@ def _root_dataset(name: str, files: Sequence[str], tree: str | None) -> Dataset:
     """
     kinds: dict[Kind, str] = {}
     trees: dict[str, None] = {}
+    schemas: dict[str, str] = {}
     failure: BadFile | None = None
     for path in files:
         try:
-            kind, found = sniff(path, tree=tree)
+            kind, found, schema = recognise(path, tree=tree)
         except BadFile as error:
             failure = failure or error
             continue
         kinds.setdefault(kind, path)
         trees.setdefault(found)
+        schemas.setdefault(schema, path)
     if failure is not None and not kinds:
         raise failure
     if len(kinds) > 1:
@@ -231,9 +248,13 @@ def _root_dataset(name: str, files: Sequence[str], tree: str | None) -> Dataset:
         )
     if len(trees) > 1:
         raise UserError(f"The files of '{name}' have different trees: {', '.join(trees)}. Write path.root:tree.")
-    kind = next(iter(kinds))
+    if len(schemas) > 1:
+        raise UserError(f"'{name}' mixes files of {' and '.join(schemas)} ({', '.join(schemas.values())}).")
+    kind, schema = next(iter(kinds)), next(iter(schemas))
     return Dataset(
         name=name,
+        experiment=LAYOUTS[schema].experiment,
+        data_schema=schema,
         kind=kind,
         process="data" if kind == "data" else name,
         tree=next(iter(trees)),

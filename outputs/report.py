@@ -8,8 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .exposure import SampleExposure
 from .luminosity import EraLuminosity, SectionAccount
 from .normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
+
+#: Why a sample with an exposure has no factor: rates come from livetime and generated events.
+BY_EXPOSURE = "normalised by exposure"
 
 
 class Facts(BaseModel):
@@ -40,12 +44,16 @@ class Sample(Facts):
         files_available: before any limit.
         bad_events: events that the fileset declares for the files that could not be opened; None is not known.
         sections: of data.
+        exposure: of samples that have one instead of a cross section.
+        exposure_warnings: what is to be said of it.
     """
 
     inputs: tuple[FileSum, ...] = ()
     files_available: int
     bad_events: int | None = 0
     sections: SectionAccount | None = None
+    exposure: SampleExposure | None = None
+    exposure_warnings: tuple[str, ...] = ()
 
     @property
     def processed(self) -> int:
@@ -85,6 +93,7 @@ class DatasetReport(Facts):
         sumw_asked: Σ genEventSumw of all files; None where a file does not say, or with a limit.
         sumw_processed: Σ genWeight of the processed events.
         sections: luminosity sections of data.
+        exposure: of samples that have one instead of a cross section.
     """
 
     files: int
@@ -104,6 +113,7 @@ class DatasetReport(Facts):
     scale: float | None = None
     not_normalised: str = ""
     sections: SectionAccount | None = None
+    exposure: SampleExposure | None = None
     counters: Mapping[str, Any] = {}
 
     @property
@@ -178,6 +188,7 @@ def dataset_report(
         limited=sample.limited,
         partial=incomplete or (sample.kind == "mc" and luminosity.partial),
         sections=sample.sections,
+        exposure=sample.exposure,
         counters=numbers.get("counters", {}),
     )
     sumw = numbers.get("sumw", 0.0)
@@ -202,6 +213,8 @@ def _normalise(sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw:
         return {"not_normalised": "events are missing (--allow-partial normalises what was processed)"}
     if sample.kind == "data":
         return {"scale": 1.0, "sumw": sumw}
+    if sample.exposure is not None and sample.cross_section is None:
+        return {"sumw": sumw, "not_normalised": BY_EXPOSURE}
     result: dict[str, Any] = {}
     try:
         total = sum_of_weights(sample.inputs, sumw)

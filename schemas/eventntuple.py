@@ -73,6 +73,17 @@ class EventNtuple(BaseSchema):
         return paths(columns.forms())
 
     @classmethod
+    def place_sizes(cls, source: Any) -> dict[str, int]:
+        """Return place → compressed bytes of a source, see :meth:`columns`; those of an unsplit branch are shared out."""
+        columns = cls.columns(source)
+        sizes, forms = columns.sizes(), columns.forms()
+        found: dict[str, int] = {}
+        for column, form in forms.items():
+            places = paths({column: form})
+            found |= dict.fromkeys(places, round(sizes[column] / len(places)))
+        return {**dict.fromkeys(paths(forms), 0), **found}
+
+    @classmethod
     def from_file(
         cls,
         columns: Columns,

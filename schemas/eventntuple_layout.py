@@ -105,7 +105,10 @@ def arrange(columns: Mapping[str, Form]) -> tuple[list[str], list[Form]]:
 
 def paths(columns: Mapping[str, Form]) -> set[str]:
     """Return the dotted places of all numbers in the events, such as ``trk.segs.mom.x``."""
-    return {".".join(path) for column, form in columns.items() for path in leaves(column, form)}
+    found = {path for column, form in columns.items() for path in leaves(column, form)}
+    fit = next((name for name in FITS if any(path[:2] == ("trk", name) for path in found)), None)
+    alias = {("trk", "pars", *path[2:]) for path in found if path[:2] == ("trk", fit)}
+    return {".".join(path) for path in found | alias}
 
 
 def _insert(tree: Node, path: Path, leaf: Leaf) -> None:

@@ -42,6 +42,10 @@ class Columns(ABC):
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         """Return entries ``start`` to ``stop`` of a column, numbers in lists (or records of them)."""
 
+    @abstractmethod
+    def sizes(self) -> Mapping[str, int]:
+        """Return column → compressed bytes in the file."""
+
 
 class TreeColumns(Columns):
     """The branches of a TTree that have no branches below them."""
@@ -72,6 +76,9 @@ class TreeColumns(Columns):
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         return self.branches[column].array(entry_start=start, entry_stop=stop, array_cache=None)
 
+    def sizes(self) -> Mapping[str, int]:
+        return {name: int(branch.compressed_bytes) for name, branch in self.branches.items()}
+
 
 class NtupleColumns(Columns):
     """The fields of an RNTuple that have no fields below them; each is read on its own."""
@@ -100,12 +107,17 @@ class NtupleColumns(Columns):
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         return leaf(self.ntuple[column].array(entry_start=start, entry_stop=stop))
 
+    def sizes(self) -> Mapping[str, int]:
+        return {name: int(self.ntuple[name].compressed_bytes) for name in self._forms}
+
 
 class ParquetColumns(Columns):
     """The leaves of a Parquet file, as ``pyarrow.parquet.ParquetFile``; each is read on its own."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
+        #: Compressed bytes of the columns that were read.
+        self.bytes_read = 0
 
     @cached_property
     def paths(self) -> dict[str, str]:
@@ -130,7 +142,16 @@ class ParquetColumns(Columns):
         groups = [place for place, (low, high) in enumerate(pairwise(self.edges)) if low < stop and high > start]
         table = self.file.read_row_groups(groups, columns=[self.paths[column]], use_threads=False)
         first = self.edges[groups[0]] if groups else 0
+        number = list(self.paths).index(column)
+        self.bytes_read += sum(self.file.metadata.row_group(one).column(number).total_compressed_size for one in groups)
         return leaf(ak.from_arrow(table.slice(start - first, stop - start)))
+
+    def sizes(self) -> Mapping[str, int]:
+        groups = [self.file.metadata.row_group(place) for place in range(len(self.edges) - 1)]
+        return {
+            name: sum(int(group.column(number).total_compressed_size) for group in groups)
+            for number, name in enumerate(self.paths)
+        }
 
 
 class ArrayColumns(Columns):
@@ -144,6 +165,9 @@ class ArrayColumns(Columns):
 
     def read(self, column: str, start: int, stop: int) -> ak.Array:
         return self.fields[column][start:stop]
+
+    def sizes(self) -> Mapping[str, int]:
+        return {name: int(array.nbytes) for name, array in self.fields.items()}
 
 
 def keyed(columns: Columns) -> dict[str, Form]:

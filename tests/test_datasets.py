@@ -211,6 +211,8 @@ def test_rows(registry: dict[str, Dataset], tmp_path: Path) -> None:
         "cross_section": 6077.22,
         "placeholder": False,
         "source": "set by the generator (toys/cms_nanoaod.py)",
+        "livetime": None,
+        "generated_events": None,
     }
     assert (quarks["files"], quarks["cross_section"]) == (99, 1.256)
     assert (glob["files"], glob["era"], glob["cross_section"], glob["source"]) == ("glob", None, None, None)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import uproot
-from mucoffea.filesets.local import sniff
+from mucoffea.filesets.recognition import sniff
 from mucoffea.toys.cms_nanoaod import ToySpec, generate
 
 from .conftest import REAL

@@ -13,8 +13,9 @@ import uproot
 from mucoffea.executors.open_files import close_files, open_file
 from mucoffea.filesets import opening
 from mucoffea.filesets.checked_ntuple import checked_classes
-from mucoffea.filesets.local import BadFile, UnreachableFile, inspect, sniff
+from mucoffea.filesets.local import BadFile, UnreachableFile, inspect
 from mucoffea.filesets.models import FileEntry
+from mucoffea.filesets.recognition import sniff
 from mucoffea.filesets.soundness import check_tree
 
 from .conftest import REAL

@@ -14,8 +14,9 @@ import pytest
 import uproot
 from mucoffea.errors import UserError
 from mucoffea.filesets.addresses import is_remote, logical_name, split_object
-from mucoffea.filesets.local import BadFile, UnreachableFile, build_fileset, inspect, sniff
+from mucoffea.filesets.local import BadFile, UnreachableFile, build_fileset, inspect
 from mucoffea.filesets.models import Dataset, FileEntry
+from mucoffea.filesets.recognition import sniff
 from mucoffea.filesets.registry import check_unique_files, resolve
 
 REAL = Path(__file__).parents[2] / "shared/real/nanoaod"

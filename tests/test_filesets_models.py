@@ -117,7 +117,12 @@ YAML_MISTAKES = [
     ("process: DY", "metadata: {x: [1]}\nprocess: DY", 4, "'x' must be text, a number or true/false"),
     ("process: DY", "process: DY\norigin: here", 5, "no key 'origin'"),
     ("process: DY", "process: DY\n2018: x", 5, "2018 is a whole number; put it in quotes"),
-    ("files:\n  - a.root", "glob: a\ntoy: {}", 1, "exactly one of files, glob, das, rucio, toy; it has glob and toy"),
+    (
+        "files:\n  - a.root",
+        "glob: a\ntoy: {}",
+        1,
+        "exactly one of files, glob, file_list, das, rucio, sam, toy; it has glob and toy",
+    ),
 ]
 
 

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mucoffea.filesets.local import BadFile, inspect, sniff
+from mucoffea.filesets.local import BadFile, inspect
 from mucoffea.filesets.metadata_cache import remembered
 from mucoffea.filesets.models import FileEntry
+from mucoffea.filesets.recognition import sniff
 
 
 @pytest.fixture

@@ -69,7 +69,8 @@ class Analysis(ProcessorABC):
     parameters_model: ClassVar[type[Parameters]] = Parameters
     #: What ``process`` fills, and in which regions: the memory of a run is estimated from it.
     histograms: ClassVar[tuple[Histogram, ...]] = ()
-    regions: ClassVar[tuple[str, ...]] = ()
+    #: Of an instance where they follow from its parameters.
+    regions: tuple[str, ...] = ()
 
     def __init__(self, parameters: Parameters | None = None, eras: Mapping[str, EraInputs] | None = None) -> None:
         self.parameters = parameters if parameters is not None else self.parameters_model()

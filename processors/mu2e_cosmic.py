@@ -153,7 +153,7 @@ class CosmicBackground(base.Analysis):
         there = coincidence >= 0
         scores = veto_model.score(model.path, {name: one[there] for name, one in columns.items()}, model.sha256)
         vetoed = np.zeros(len(tracks.counts), dtype=bool)
-        vetoed[event[there][scores >= model.threshold]] = True
+        vetoed[event[there][model.vetoes(scores)]] = True
         return vetoed
 
     def count(self, cutset: Cutset, masks: Masks, manager: CutManager, found: tuple[Stage, ...]) -> dict[str, Any]:

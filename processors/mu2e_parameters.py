@@ -68,6 +68,10 @@ class VetoModel(BaseModel):
             object.__setattr__(self, "threshold", float(default))
         return self
 
+    def vetoes(self, scores: np.ndarray) -> np.ndarray:
+        """Return which of ``scores`` veto."""
+        return np.asarray(scores >= float(self.threshold or 0.0))
+
 
 def _path_alone(value: Any) -> Any:
     """Let ``veto_model=model.ubj`` stand for ``{path: model.ubj}``."""

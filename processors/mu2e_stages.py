@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import awkward as ak
 import numpy as np
 
 from ..selections.cut_manager import CutManager
@@ -24,6 +23,7 @@ from ..selections.mu2e_cuts import (
     VETO,
     VETO_CUT,
     Chunk,
+    Direction,
     compared,
     cut_mask,
     defined,
@@ -68,11 +68,10 @@ class Masks:
         """Return all cuts of ``cutset`` that are defined here, active as it says."""
         manager = CutManager(len(self.chunk.tracks.counts), self.chunk.tracks.counts)
         for cut in self.cuts:
-            mask = self(cut.name, cutset)
-            # As many tracks as events must not be taken for a cut on events.
             manager.add(
                 cut.name,
-                mask if cut.level == "event" else ak.unflatten(mask, self.chunk.tracks.counts),
+                self(cut.name, cutset),
+                level=cut.level,
                 description=cut.description,
                 group=cut.group,
                 active=cutset.active[cut.name],
@@ -162,10 +161,10 @@ def scan_threshold(
 
 
 #: A dT vetoes where it is above the lower end of the window, and below the upper end.
-COMPARED_DT = {"lo_veto_dt_ns": ">", "hi_veto_dt_ns": "<"}
+COMPARED_DT: Mapping[str, Direction] = {"lo_veto_dt_ns": ">", "hi_veto_dt_ns": "<"}
 
 
-def _best(values: np.ndarray, passing: Mask, direction: str, event: np.ndarray, n_events: int) -> np.ndarray:
+def _best(values: np.ndarray, passing: Mask, direction: Direction, event: np.ndarray, n_events: int) -> np.ndarray:
     """Return ``[E]`` the value, of the tracks that pass, which the limit reaches last; NaN without a track."""
     passing = passing & ~np.isnan(values)
     # In the precision of the values, so that a threshold that is met exactly fails here as in the cut.

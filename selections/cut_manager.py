@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import awkward as ak
 import numpy as np
@@ -57,7 +57,14 @@ class CutManager:
         self._states: dict[str, dict[str, bool]] = {}
 
     def add(
-        self, name: str, mask: Any, *, description: str = "", group: str | None = None, active: bool = True
+        self,
+        name: str,
+        mask: Any,
+        *,
+        description: str = "",
+        group: str | None = None,
+        active: bool = True,
+        level: Literal["event", "object"] | None = None,
     ) -> None:
         """Append a cut.
 
@@ -67,6 +74,7 @@ class CutManager:
             description: for tables.
             group: several cuts of one group are switched together.
             active: whether the cut is applied where no names are given.
+            level: what a flat mask is on; needed where there are as many objects as events. None takes the events then.
 
         Raises:
             UserError: the name is taken, or there are more than 64 cuts of a level.
@@ -74,7 +82,7 @@ class CutManager:
         """
         if name in self._cuts or name == ALL:
             raise UserError(f"There is a cut '{name}' already. Give this one another name.")
-        passed, on_objects = self._flat(name, mask)
+        passed, on_objects = self._flat(name, mask, level)
         place = sum(cut.on_objects == on_objects for cut in self._cuts.values())
         if place >= MOST_CUTS:
             raise UserError(f"The cut '{name}' is one too many: {MOST_CUTS} fit on events, and as many on objects.")
@@ -84,7 +92,7 @@ class CutManager:
         self._cuts[name] = Cut(name, description, group, on_objects, bit)
         self._active[name] = self._original[name] = active
 
-    def _flat(self, name: str, mask: Any) -> tuple[Mask, bool]:
+    def _flat(self, name: str, mask: Any, level: Literal["event", "object"] | None) -> tuple[Mask, bool]:
         """Return a mask as a flat array without None, and whether it is on objects."""
         if isinstance(mask, ak.Array) and mask.ndim > 1:
             counts = ak.to_numpy(ak.num(mask, axis=1))
@@ -98,9 +106,9 @@ class CutManager:
         flat = np.asarray(ak.fill_none(mask, False) if isinstance(mask, ak.Array) else mask)
         if flat.ndim != 1 or (flat.size and flat.dtype != np.bool_):
             raise ValueError(f"the cut '{name}' must be an array of truth values, not {flat.ndim}-d of {flat.dtype}")
-        if len(flat) == self._n_events:
+        if len(flat) == self._n_events and level != "object":
             return flat.astype(bool), False
-        if self._counts is not None and len(flat) == len(self._object_codes):
+        if self._counts is not None and len(flat) == len(self._object_codes) and level != "event":
             return flat.astype(bool), True
         raise ValueError(
             f"the cut '{name}' has {len(flat)} values for {self._n_events} events, "

@@ -78,8 +78,9 @@ class TimeDifferences:
 
     def take(self, chosen: Mask) -> TimeDifferences:
         """Return the pairs that ``chosen`` [D] marks."""
-        columns = (self.event, self.crossing, self.coincidence, self.dt)
-        return TimeDifferences(self.n_events, *(column[chosen] for column in columns))
+        return TimeDifferences(
+            self.n_events, self.event[chosen], self.crossing[chosen], self.coincidence[chosen], self.dt[chosen]
+        )
 
     def any_within(self, low: float, high: float, *, closed: bool = False) -> Mask:
         """Return ``[E]`` whether any dT is in the open window from ``low`` to ``high``, or the closed one."""

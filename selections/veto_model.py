@@ -108,7 +108,7 @@ def _xgboost(path: Path) -> Scorer:
 
 def _onnx(path: Path) -> Scorer:
     try:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         raise UserError(f"The veto model {path} needs onnxruntime. Install it: pip install onnxruntime.") from error
     options = onnxruntime.SessionOptions()

@@ -14,7 +14,7 @@ from ..filesets.eras import find_era
 from ..filesets.local import BadFile, UnreachableFile, build_fileset, inspect
 from ..filesets.models import Dataset, FileEntry, Fileset
 from ..filesets.registry import check_unique_files, load_registry, resolve
-from ..paths import cache_dir
+from .toy_sources import make_toy
 
 #: Files looked into at the same time; the wait is for the server.
 INSPECTORS = 8
@@ -76,8 +76,8 @@ def find_inputs(
     filesets = []
     for dataset in datasets:
         if dataset.toy is not None:
-            dataset, folder = make_toy(dataset, announce)
-            folders.append(folder)
+            dataset, corrections = make_toy(dataset, announce)
+            folders.extend(corrections)
         filesets.append(build_fileset(dataset))
     available = {one.dataset.name: len(one.files) for one in filesets}
     limited = [one.model_copy(update={"files": one.files[:max_files]}) for one in filesets]
@@ -110,27 +110,6 @@ def _with_era(dataset: Dataset, era: str | None) -> Dataset:
             f"({dataset.origin}). Leave --era out, or run the datasets of each era on their own."
         )
     return dataset.model_copy(update={"era": found.name})
-
-
-def make_toy(dataset: Dataset, announce: Callable[[str], None]) -> tuple[Dataset, Path]:
-    """Generate the files of a toy dataset once, in the cache; return the dataset with files, and its folder.
-
-    Raises:
-        UserError: the ``toy`` entry of the dataset is not what the generator understands.
-    """
-    from pydantic import ValidationError
-
-    from ..toys.cms_nanoaod import ToySpec, generate, write_corrections
-
-    try:
-        spec = ToySpec(**(dataset.toy or {}))
-    except ValidationError as error:
-        raise UserError(f"The 'toy' entry of dataset '{dataset.name}' ({dataset.origin}) is wrong: {error}") from None
-    folder = cache_dir() / "toys"
-    announce(f"toy sample '{dataset.name}': generated once, kept in {folder / dataset.name}")
-    files = generate(spec, folder / dataset.name)
-    write_corrections(folder)
-    return dataset.model_copy(update={"toy": None, "files": tuple(str(path) for path in files)}), folder
 
 
 def inspect_all(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .mu2e_events import event_truth, generate_arrays, generate_truth
 from .mu2e_experiments import Counts, count_experiments, truth_experiments
-from .mu2e_files import TREE, Exposure, exposure, generate
+from .mu2e_files import TREE, Exposure, described, exposure, generate
 from .mu2e_spec import ToySpec
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Exposure",
     "ToySpec",
     "count_experiments",
+    "described",
     "event_truth",
     "exposure",
     "generate",

@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 
 DIRECTORY = "EventNtuple"
 TREE = "EventNtuple/ntuple"
+EXPOSURE_KEY = b"mucoffea_exposure"
+"""Of the metadata of a Parquet file: JSON with ``version``, ``processed``, ``generated`` and ``livetime`` (s)."""
 GENERATOR_VERSION = 1
 """Part of the marker file: toys of an older generator are made again."""
 _LARGEST = np.iinfo(np.int32).max
@@ -76,7 +78,7 @@ def generate(spec: ToySpec, folder: Path) -> list[Path]:
         UserError: the folder cannot be written.
     """
     names = [f"mu2e_{spec.sample}_{number}.{spec.format}" for number in range(spec.files)]
-    marker = {"generator": GENERATOR_VERSION, "spec": {"experiment": "mu2e"} | spec.model_dump(mode="json")}
+    marker = {"generator": GENERATOR_VERSION, "spec": described(spec)}
     write = _write_root if spec.format == "root" else _write_parquet
     return generate_once(
         folder,
@@ -84,6 +86,11 @@ def generate(spec: ToySpec, folder: Path) -> list[Path]:
         lambda number, path: write(spec, *_range(spec, number), path),
         sample=f"mu2e_{spec.sample}",
     )
+
+
+def described(spec: ToySpec) -> dict[str, Any]:
+    """Return what the marker file says of ``spec``; no toy of another experiment says the same."""
+    return {"experiment": "mu2e", **spec.model_dump(mode="json")}
 
 
 def _range(spec: ToySpec, number: int) -> tuple[int, int]:
@@ -174,17 +181,13 @@ def _codec(name: str) -> str:
 
 
 def _metadata(spec: ToySpec, start: int, stop: int) -> dict[bytes, bytes]:
-    """Return the totals under the names of the histograms, and the sub-runs as columns in JSON."""
+    """Return the totals of the events as JSON, as skims have them; nothing for versions that had none."""
     if spec.version != "6.13.2":
         return {}
     total = exposure(spec, start, stop)
-    columns = {"run": total.run, "subrun": total.subrun, "procEventCount": total.processed}
-    values: dict[str, Any] = {"version": spec.version, "n_proc_events": int(total.processed.sum())}
+    values: dict[str, Any] = {"version": spec.version, "processed": int(total.processed.sum())}
     if total.generated is not None:
-        columns["genEventCount"] = total.generated
-        values["n_gen_events"] = int(total.generated.sum())
+        values["generated"] = int(total.generated.sum())
     if total.livetime is not None:
-        columns["cosmicLivetime"] = total.livetime
-        values["cosmic_livetime"] = float(total.livetime.sum())
-    values["subrunNtuple"] = json.dumps({name: array.tolist() for name, array in columns.items()})
-    return {name.encode(): str(value).encode() for name, value in values.items()}
+        values["livetime"] = float(total.livetime.sum())
+    return {EXPOSURE_KEY: json.dumps(values).encode()}

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from coffea.analysis_tools import PackedSelection
 
 from ..corrections.muon_momentum import scaled_pt
 from ..errors import UserError
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..selections.branches import branches_of
-from ..selections.cut_flow import cut_flow
+from ..selections.cut_manager import CutManager
 from ..selections.flat import FlatCollection
 from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
 from ..selections.muons import branches as muon_branches
@@ -198,12 +197,12 @@ class Dimuon(base.Analysis):
             corrected = variation == "nominal"
             pair = self.muon_pair(events, muons, era, corrected, counters)
             selection = self.select(events, before, pair, trigger_objects)
-            pair = pair.take(selection.all(*self.cuts[:-2])[pair.event])
+            pair = pair.take(selection.events(self.cuts[:-2])[pair.event])
             weight = self.weigh(events, era, pair, generator, corrected, counters)
             self.fill(filler, variation, events, pair, selection, weight)
             if corrected:
-                result["cutflow"] = cut_flow(selection, self.cuts, generator)
-                result["cutflow"]["corrections"] = base.yield_row(weight[selection.all(*self.cuts)[pair.event]])
+                result["cutflow"] = selection.flow(generator, self.cuts)
+                result["cutflow"]["corrections"] = base.yield_row(weight[selection.events(self.cuts)[pair.event]])
 
         result["hists"] = filler.histograms
         result["counters"] = counters
@@ -238,7 +237,7 @@ class Dimuon(base.Analysis):
         before: Mapping[str, np.ndarray],
         pair: LeadingPair,
         trigger_objects: FlatCollection | None,
-    ) -> PackedSelection:
+    ) -> CutManager:
         """Return all cuts, ``[events]`` each; what needs a pair fails without one."""
         match = np.ones(len(pair), dtype=bool)
         if trigger_objects is not None:
@@ -251,7 +250,7 @@ class Dimuon(base.Analysis):
             "opposite_sign": pair.charge == 0,
             "mass_window": (pair.mass > low) & (pair.mass < high),
         }
-        selection = PackedSelection()
+        selection = CutManager(len(events))
         for name, mask in before.items():
             selection.add(name, mask)
         for name, mask in of_pairs.items():
@@ -307,7 +306,7 @@ class Dimuon(base.Analysis):
         variation: str,
         events: Any,
         pair: LeadingPair,
-        selection: PackedSelection,
+        selection: CutManager,
         weight: np.ndarray,
     ) -> None:
         """Fill the histograms of every region."""

@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
-from coffea.analysis_tools import PackedSelection
 
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..outputs.columns import table
 from ..selections.branches import branches_of
-from ..selections.cut_flow import cut_flow
+from ..selections.cut_manager import CutManager
 from ..selections.muons import OTHER_MUONS, MuonSelection, described, good_muons
 from ..selections.muons import branches as muon_branches
 from ..selections.pairs import COLUMNS as PAIR_COLUMNS
@@ -131,7 +130,7 @@ class FourLepton(base.Analysis):
         candidates = four_leptons(muons)
         selection = self.select(events, era, four, ak.to_numpy(candidates.has_pairs), counters)
 
-        passed = selection.all(*self.cuts)
+        passed = selection.events(self.cuts)
         kept = passed[four]
         weight = generator[passed]
         if not base.is_data(events):
@@ -155,7 +154,7 @@ class FourLepton(base.Analysis):
             variation="nominal",
             weight=weight,
         )
-        flow = cut_flow(selection, self.cuts, generator)
+        flow = selection.flow(generator, self.cuts)
         flow["corrections"] = base.yield_row(weight)
         return base.result(
             events,
@@ -170,9 +169,9 @@ class FourLepton(base.Analysis):
 
     def select(
         self, events: Any, era: base.EraInputs, four: np.ndarray, has_pairs: np.ndarray, counters: Counters
-    ) -> PackedSelection:
+    ) -> CutManager:
         """Return all cuts, ``[events]`` each."""
-        selection = PackedSelection()
+        selection = CutManager(len(events))
         cuts = event_cuts(events, era, counters, paths=self.triggers(era), met_filters=self.parameters.met_filters)
         for name, mask in cuts.items():
             selection.add(name, mask)

@@ -152,15 +152,16 @@ def _n_events(selection: PackedSelection, passed: Sequence[npt.NDArray[np.bool_]
 
 def _by_pattern(
     passed: Sequence[npt.NDArray[np.bool_]], weights: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], ...]]:
+) -> tuple[npt.NDArray[np.uint64], tuple[npt.NDArray[Any], ...]]:
     """Return the patterns (bit i is cut i) and, for each, the number of events, sum of w and sum of w^2."""
-    code = np.zeros(len(weights), dtype=np.int64)
+    code = np.zeros(len(weights), dtype=np.uint64)
     for i, mask in enumerate(passed):
-        code |= mask.astype(np.int64) << i
+        code |= mask.astype(np.uint64) << np.uint64(i)
     if len(passed) <= _MAX_BITS_DENSE:
-        patterns = np.arange(1 << len(passed), dtype=np.int64)
+        patterns = np.arange(1 << len(passed), dtype=np.uint64)
     else:
         patterns, code = np.unique(code, return_inverse=True)
+    code = code.astype(np.intp)
     n = np.bincount(code, minlength=len(patterns))
     sumw = np.bincount(code, weights, minlength=len(patterns))
     sumw2 = np.bincount(code, weights * weights, minlength=len(patterns))
@@ -168,7 +169,7 @@ def _by_pattern(
 
 
 def _row(
-    patterns: npt.NDArray[np.int64],
+    patterns: npt.NDArray[np.uint64],
     sums: tuple[npt.NDArray[Any], ...],
     cumulative: int,
     alone: int,
@@ -176,7 +177,7 @@ def _row(
 ) -> dict[str, int | float]:
     row: dict[str, int | float] = {}
     for suffix, required in (("", cumulative), ("_alone", alone), ("_minus_one", others)):
-        chosen = (patterns & required) == required
+        chosen = (patterns & np.uint64(required)) == np.uint64(required)
         row[f"n{suffix}"] = int(sums[0][chosen].sum())
         row[f"sumw{suffix}"] = float(sums[1][chosen].sum())
         row[f"sumw2{suffix}"] = float(sums[2][chosen].sum())

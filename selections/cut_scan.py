@@ -49,4 +49,4 @@ def scan(best: npt.ArrayLike, thresholds: Sequence[float], direction: Direction)
         passing = len(ordered) - np.searchsorted(ordered, at, side="right")
     else:
         passing = np.searchsorted(ordered, at, side="left")
-    return {f"{threshold:g}": int(number) for threshold, number in zip(at, passing, strict=True)}
+    return {str(float(threshold)): int(number) for threshold, number in zip(at, passing, strict=True)}

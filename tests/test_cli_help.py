@@ -180,7 +180,7 @@ def test_all_datasets_are_listed_with_cross_section_and_source(output: Output):
     for name, dataset in load_registry().items():
         (line,) = [line for line in out.splitlines() if f" {name} " in line]
         assert dataset.kind in line
-        assert str(dataset.era) in line
+        assert (dataset.era or "–") in line
         if dataset.cross_section is not None:
             assert f"{dataset.cross_section.pb:g}" in line
             assert ("LO?" in line) == dataset.cross_section.placeholder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,9 @@ def print_summary(console: Console, bundle: Bundle, provenance: Provenance, fold
         console.print(f"[yellow]warning:[/] {line}", highlight=False)
     for dataset in report.datasets:
         for kind, counts in dataset.counters.items():
-            found = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+            # Nested ones belong to commands of their own.
+            plain = {name: count for name, count in counts.items() if count and not isinstance(count, Mapping)}
+            found = ", ".join(f"{name} {count:,}" for name, count in plain.items())
             if found:
                 console.print(f"note: {dataset.name}: {kind.replace('_', ' ')}: {found}", highlight=False)
     effort = provenance.effort

@@ -17,6 +17,8 @@ from .models import FileExposure
 from .soundness import check_tree
 
 FOLDER = "EventNtuple"
+#: Key of the JSON in Parquet files: ``{"generated": 10, "processed": 9, "livetime": 1.5, "version": "6.13.2"}``.
+KEY = "mucoffea_exposure"
 #: Relative difference of two numbers for the same thing from which on it is worth a warning.
 TOLERANCE = 1e-3
 
@@ -51,17 +53,14 @@ def exposure_of_root(file: Any, folder: str = FOLDER) -> dict[str, Any]:
 
 
 def exposure_of_parquet(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the same from the key-value metadata of a Parquet file.
-
-    They have the totals under the names of the histograms, ``version``, and the columns of ``subrunNtuple`` as JSON.
+    """Return the same from the key-value metadata of a Parquet file, see :data:`KEY`.
 
     Raises:
         ValueError: the JSON is none, or a number in it is none.
     """
-    columns = json.loads(texts.get("subrunNtuple", "{}"))
-    subruns = {name: math.fsum(columns[branch]) for name, branch in _BRANCHES.items() if branch in columns}
-    totals = {name: float(texts[title]) for name, title in _TOTALS.items() if title in texts}
-    return {"exposure": _combine(subruns, totals), "ntuple_version": texts.get("version")}
+    content = json.loads(texts.get(KEY, "{}"))
+    numbers = {name: float(content[name]) for name in _TOTALS if content.get(name) is not None}
+    return {"exposure": _combine(numbers, {}, written=KEY), "ntuple_version": content.get("version")}
 
 
 def _subruns(file: Any, name: str) -> dict[str, float]:
@@ -75,7 +74,9 @@ def _subruns(file: Any, name: str) -> dict[str, float]:
     }
 
 
-def _combine(subruns: Mapping[str, float], totals: Mapping[str, float]) -> dict[str, Any] | None:
+def _combine(
+    subruns: Mapping[str, float], totals: Mapping[str, float], *, written: str = "subrunNtuple"
+) -> dict[str, Any] | None:
     """Return the numbers of the subruns, else the totals, and a note where both are there and disagree."""
     found: dict[str, Any] = {}
     notes = []
@@ -86,7 +87,9 @@ def _combine(subruns: Mapping[str, float], totals: Mapping[str, float]) -> dict[
         if not math.isfinite(value) or value < 0:
             raise ValueError(f"its {title} is {value}")
         found[name] = value if name == "livetime" else round(value)
-        found[f"{name}_source"] = f"subrunNtuple, {_BRANCHES[name]}" if name in subruns else f"the total {title}"
+        found[f"{name}_source"] = (
+            f"{written}, {name if written == KEY else _BRANCHES[name]}" if name in subruns else f"the total {title}"
+        )
         if name in subruns and disagree(value, totals.get(name)):
             notes.append(f"{_BRANCHES[name]} of the subruns sum up to {value:g}, the total {title} is {totals[name]:g}")
     if not found:

@@ -66,7 +66,8 @@ def identity(file: Any) -> str:
     """Return a UUID from the footer, which has places, sizes and ranges of values of all columns."""
     metadata = file.metadata
     rows = [metadata.row_group(place).to_dict() for place in range(metadata.num_row_groups)]
-    text = repr((metadata.num_rows, metadata.created_by, str(file.schema), sorted(key_values(file).items()), rows))
+    columns = [(column.path, column.physical_type, column.max_repetition_level) for column in file.schema]
+    text = repr((metadata.num_rows, metadata.created_by, columns, sorted(key_values(file).items()), rows))
     return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16]))
 
 

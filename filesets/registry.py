@@ -133,7 +133,9 @@ def _source(dataset: Dataset) -> str | None:
 def _yaml_dataset(document: Document, value: Any, where: tuple[int, ...], strict: bool) -> Dataset:
     value, known = _known_files(document, value, where)
     dataset = validate(Dataset, document, value, where)
-    if strict and dataset.kind == "mc" and dataset.cross_section is None and not dataset.has_exposure:
+    # The files of a toy of Mu2e say themselves what they stand for.
+    of_files = dataset.data_schema == "eventntuple" and dataset.toy is not None
+    if strict and dataset.kind == "mc" and dataset.cross_section is None and not dataset.has_exposure and not of_files:
         exposed = " (or 'livetime:' in s, or 'generated_events:')" if dataset.data_schema == "eventntuple" else ""
         document.fail(
             f"the simulated dataset '{dataset.name}' has no cross section. Add 'cross_section:' with 'value' (in pb, "

@@ -74,7 +74,7 @@ class EventNtuple(BaseSchema):
 
     @classmethod
     def place_sizes(cls, source: Any) -> dict[str, int]:
-        """Return place → compressed bytes of a source, see :meth:`columns`; those of an unsplit branch are shared out."""
+        """Return place → compressed bytes of a source, see :meth:`columns`; an unsplit branch's are shared out."""
         columns = cls.columns(source)
         sizes, forms = columns.sizes(), columns.forms()
         found: dict[str, int] = {}

@@ -70,7 +70,8 @@ class Threshold:
 
     Attributes:
         value: vetoed is a score at or above it.
-        reached: whether the target was in reach; if not, every event with a coincidence is vetoed.
+        reached: whether the target was in reach. It is not if too many cosmic events have no coincidence, when every
+            coincidence vetoes, or if there are too few events to tell, when all of them are vetoed that can be.
         counts: of the events on which it was chosen.
     """
 
@@ -97,26 +98,30 @@ def count(vetoed: Array, cosmic: Array) -> Counts:
 
 
 def choose_threshold(scores: Array, cosmic: Array, target: float) -> Threshold:
-    """Return the highest threshold that vetoes at least ``target`` of the cosmic events given.
+    """Return the highest threshold that vetoes a further cosmic event with a probability of at least ``target``.
 
-    It lies in the middle between the last score that has to be vetoed and the next one below, so that the last
-    digit of a score does not decide.
+    Of n cosmic events, ⌈target (n + 1)⌉ have to lie above it: a further event falls below the k-th lowest of n with a
+    mean probability of k / (n + 1), whatever the distribution (split conformal prediction: V. Vovk et al., Algorithmic
+    Learning in a Random World, 2005). To ask for target × n would give less than the target on other events.
+
+    The threshold lies in the middle between the last score that has to be vetoed and the next one below, so that the
+    last digit of a score does not decide.
 
     Args:
         scores: [E] of events, −∞ for those without coincidence.
         cosmic: [E] bool.
     """
     ordered = np.sort(scores[cosmic])[::-1]
-    # The tolerance keeps 0.999 × 1000, which is 999.0000000000001 at worst, from asking for a whole event more.
-    needed = max(int(np.ceil(target * len(ordered) - 1e-9)), 1)
+    # The tolerance keeps rounding, as in 0.999 × 1000, from asking for a whole event more.
+    needed = int(np.ceil(target * (len(ordered) + 1) - 1e-9))
+    last = ordered[min(needed, len(ordered)) - 1] if len(ordered) else NOT_VETOED
     finite = scores[np.isfinite(scores)]
-    reached = len(ordered) > 0 and bool(np.isfinite(ordered[needed - 1]))
-    if reached:
-        last = ordered[needed - 1]
+    if np.isfinite(last):
         below = finite[finite < last]
         value = float((last + below.max()) / 2) if len(below) else float(last)
     else:
         value = float(finite.min()) if len(finite) else 0.0
+    reached = needed <= len(ordered) and bool(np.isfinite(last))
     return Threshold(value=value, reached=reached, counts=count(scores >= value, cosmic))
 
 

@@ -160,7 +160,8 @@ def _warnings(study: Study, final: Chosen, settings: Settings) -> list[str]:
     if not all(reached):
         found.append(
             f"The target of {settings.target:g} was out of reach in {reached.count(False)} of {len(reached)} "
-            f"validation samples: too many cosmic events have no coincidence. There every coincidence vetoes."
+            f"validation samples: too many cosmic events have no coincidence, or there are fewer than "
+            f"1/(1 − target) of them."
         )
     deciding = min(fold.chosen.threshold.counts.cosmic for fold in study.folds) * (1 - settings.target)
     if deciding < 10:

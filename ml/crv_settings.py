@@ -68,7 +68,7 @@ class Settings(BaseModel):
         features: columns of the coincidence table, in the order in which the model takes them.
         folds: outer folds; each event is tested once, by a model that has not seen it.
         validation: share of the events outside the test fold on which the threshold (and the grid point) is chosen.
-        target: the fraction of cosmic events that is to be vetoed.
+        target: the probability with which a cosmic event is to be vetoed.
         labels: what a coincidence is taken for in training. ``truth``: what the simulation says of each one;
             ``sample``: what its sample is; ``auto``: truth where the table of cosmics has it.
         confidence: of all intervals; 0.6827 is one standard deviation.

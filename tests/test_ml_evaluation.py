@@ -39,14 +39,24 @@ def test_the_threshold_is_the_highest_that_reaches_the_target() -> None:
     random = np.random.default_rng(1)
     scores = np.r_[random.beta(5, 1, 1000), random.beta(1, 5, 3000)]
     cosmic = np.arange(4000) < 1000
-    for target in (0.9, 0.99, 0.999, 1.0):
+    for target, vetoed in ((0.9, 901), (0.99, 991), (0.999, 1000), (1.0, 1000)):
         threshold = choose_threshold(scores, cosmic, target)
-        assert threshold.reached
-        assert threshold.counts.cosmic_vetoed == round(target * 1000)
+        assert threshold.reached == (target < 1)
+        assert threshold.counts.cosmic_vetoed == vetoed
         assert threshold.value not in scores
-        tighter = np.sort(scores[scores > threshold.value])[1]
-        assert np.count_nonzero(scores[cosmic] >= tighter) <= threshold.counts.cosmic_vetoed
         assert threshold.counts == count(scores >= threshold.value, cosmic)
+        next_cosmic = np.sort(scores[cosmic & (scores > threshold.value)])[0]
+        assert np.count_nonzero(scores[cosmic] > next_cosmic) == vetoed - 1
+
+
+@pytest.mark.parametrize(("n", "target"), [(40, 0.9), (400, 0.99), (1500, 0.999)])
+def test_other_events_are_vetoed_with_the_target_on_average(n: int, target: float) -> None:
+    """For uniform scores the probability of other events is one minus the threshold."""
+    random = np.random.default_rng(5)
+    everything = np.ones(n, dtype=bool)
+    efficiency = [1 - choose_threshold(random.random(n), everything, target).value for _ in range(2000)]
+    error = np.std(efficiency) / np.sqrt(2000)
+    assert target - 4 * error < np.mean(efficiency) < target + 1.5 / n + 4 * error
 
 
 def test_a_target_out_of_reach_vetoes_all_it_can() -> None:

@@ -20,9 +20,10 @@ from .mu2e_tracks import Crossings, Fits, Trajectories, gather, momentum
 Array = npt.NDArray[Any]
 
 _FIT_ALGORITHM = {"lh": 1, "ch": 2}
-# Integer leaves of ``trk`` as fractions of the active hits.
-_COUNTS = {"ndouble": 0.25, "ndactive": 0.23, "nplanes": 0.45, "npanels": 0.6, "nnullambig": 0.12, "nmat": 1.3}
-_SELECTED = {"nmatactive": 1.2, "nesel": 0.9, "nrsel": 0.95, "ntsel": 0.97, "nbkg": 0.02, "nsel": 0.93}
+# Integer leaves of ``trk`` as fractions of the active hits and of all hits.
+_OF_ACTIVE = {"ndouble": 0.25, "ndactive": 0.23, "nplanes": 0.45, "npanels": 0.6, "planespan": 0.35}
+_OF_HITS = {"nnullambig": 0.12, "nmat": 1.3, "nmatactive": 1.2, "nesel": 0.9, "nrsel": 0.95, "ntsel": 0.97}
+_OF_HITS |= {"nbkg": 0.02, "nsel": 0.93}
 
 
 def track_branches(
@@ -80,13 +81,13 @@ def _trk(spec: ToySpec, particles: Particles, found: Fits, rng: np.random.Genera
         "ndof": active - 5,
         "nactive": active,
     }
-    integers |= {name: active * share for name, share in _COUNTS.items()}
-    integers["planespan"] = np.clip(active * 0.6, 3, 36)
-    integers |= {name: hits * share for name, share in _SELECTED.items()}
-    integers |= {"nseg": 3 + np.zeros(n), "nipaup": wrong * 0, "nipadown": wrong * 1, "nstup": wrong * 0}
-    integers |= {"nstdown": wrong * 2, "firststinter": np.where(wrong, 3, -1)}
+    integers |= {name: active * share for name, share in _OF_ACTIVE.items()}
+    integers |= {name: hits * share for name, share in _OF_HITS.items()}
+    integers |= {"nseg": np.full(n, 3), "nipaup": np.zeros(n), "nipadown": np.ones(n), "nstup": np.zeros(n)}
+    integers["nstdown"] = rng.integers(0, 4, n)
     columns: dict[str, Array] = {name: np.asarray(values).astype(np.int32) for name, values in integers.items()}
-    columns |= {"tsdainter": np.zeros(n, bool), "opainter": rng.random(n) < 0.04}
+    foil = np.where(columns["nstdown"] > 0, rng.integers(0, 37, n), -1)
+    columns |= {"tsdainter": np.zeros(n, bool), "opainter": rng.random(n) < 0.04, "firststinter": foil.astype(np.int32)}
     t_mid = particles.t_mid[found.particle]
     chisq = (active - 5) * np.clip(rng.normal(1.0, 0.2, n), 0.2, None)
     columns |= {

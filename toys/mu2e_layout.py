@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Content = ak.contents.Content
-Columns = Mapping[str, "Array | Content"]
+Content = Any
+"""Contents of awkward arrays, which type checkers do not see."""
+Columns = Mapping[str, Any]
 
 
 def offsets(counts: Array) -> Array:
@@ -22,7 +23,8 @@ def offsets(counts: Array) -> Array:
 def record(columns: Columns) -> Content:
     """Return records of equally long columns, flat arrays or contents."""
     contents = [
-        c if isinstance(c, Content) else ak.contents.NumpyArray(np.ascontiguousarray(c)) for c in columns.values()
+        c if isinstance(c, ak.contents.Content) else ak.contents.NumpyArray(np.ascontiguousarray(c))
+        for c in columns.values()
     ]
     return ak.contents.RecordArray(contents, list(columns))
 

@@ -56,16 +56,15 @@ def track(
     }
 
 
-def coincidence(time: float = 955.0, **leaves: float) -> Record:
-    """Return a CRV coincidence; the default is a cosmic ray's, 45 ns before the default track."""
+def coincidence(time: float = 955.0, *, height: float = 15000.0, **leaves: float) -> Record:
+    """Return a CRV coincidence; the default is a cosmic ray's, 45 ns before the default track.
+
+    Its primary began at ``height`` mm.
+    """
     own = {"time": time, "timeStart": time - 10, "timeEnd": time + 10, "pos": vector(0.0, 2000.0, -3000.0)}
     other = {"PEs": 100.0, "nHits": 8, "nLayers": 4, "angle": 0.1, "sectorType": 2}
-    return {**own, **other, **leaves}
-
-
-def true_coincidence(height: float = 15000.0, *, valid: bool = True) -> Record:
-    """Return the truth of a coincidence whose primary began at ``height`` mm."""
-    return {"valid": valid, "primaryPdgId": 13, "primary": vector(0.0, height, 0.0)}
+    true = {"valid": True, "primaryPdgId": 13, "primary": vector(0.0, height, 0.0)}
+    return {"reconstructed": {**own, **other, **leaves}, "true": true}
 
 
 def events(
@@ -89,10 +88,8 @@ def events(
     complete = [*of_events, ([track()], [coincidence()])]
     branches = ("trk", "trkqual", "trksegs", "trksegpars_lh", "trkmcsim", "trksegsmc")
     columns = {name: ak.Array([[one[name] for one in tracks] for tracks, _ in complete]) for name in branches}
-    columns["crvcoincs"] = ak.Array([list(coincidences) for _, coincidences in complete])
-    columns["crvcoincsmc"] = ak.Array(
-        [[true_coincidence(one.get("height", 15000.0)) for one in coincidences] for _, coincidences in complete]
-    )
+    for name, part in (("crvcoincs", "reconstructed"), ("crvcoincsmc", "true")):
+        columns[name] = ak.Array([[one[part] for one in coincidences] for _, coincidences in complete])
     for name in (*without, *(("trkmcsim", "trksegsmc", "crvcoincsmc") if kind == "data" else ())):
         columns.pop(name, None)
     number = ak.Array(range(1, len(complete) + 1))

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import UserError, closest
 from .beam_structure import BEAM_MODES, DAY, RUN_1_LIVETIME
+from .exposure import SampleExposure
 from .intervals import Convention, Estimate
 
 #: Momentum windows, from the widest; rates are quoted for the last.
@@ -35,26 +36,6 @@ SELECTED, UNVETOED = "Select", "Unvetoed"
 #: Stage → window → events.
 Counts = Mapping[str, Mapping[str, int]]
 Role = Literal["cosmic", "signal"]
-
-
-class Exposure(BaseModel):
-    """What a sample stands for.
-
-    Args:
-        livetime: seconds; None is unknown, as for conversion electrons.
-        generated: events; None is unknown.
-        on_spill: whether the beam is on.
-        fraction: of the sample that was processed; live time and generated events are those of that part.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    livetime: float | None = None
-    livetime_source: str = ""
-    generated: float | None = None
-    generated_source: str = ""
-    on_spill: bool = True
-    fraction: float = 1.0
 
 
 class Rates(BaseModel):
@@ -112,7 +93,7 @@ class SampleRates(BaseModel):
     dataset: str
     cutset: str
     role: Role
-    exposure: Exposure
+    exposure: SampleExposure
     convention: Convention
     windows: tuple[Window, ...]
     remarks: tuple[str, ...]
@@ -122,7 +103,7 @@ def sample_rates(
     dataset: str,
     cutset: str,
     stages: Counts,
-    exposure: Exposure,
+    exposure: SampleExposure,
     convention: Convention | None = None,
     role: Role = "cosmic",
     before: Counts | None = None,
@@ -177,7 +158,9 @@ def wall_days(livetime: float, on_spill: bool) -> dict[str, float]:
     return {name: livetime / mode.live("on" if on_spill else "off") / DAY for name, mode in BEAM_MODES.items()}
 
 
-def unscaled_rates(selected: int, unvetoed: int | None, exposure: Exposure, convention: Convention) -> Rates | None:
+def unscaled_rates(
+    selected: int, unvetoed: int | None, exposure: SampleExposure, convention: Convention
+) -> Rates | None:
     """Return the rates N/L with Poisson limits; None without live time."""
     if not exposure.livetime:
         return None
@@ -186,7 +169,7 @@ def unscaled_rates(selected: int, unvetoed: int | None, exposure: Exposure, conv
 
 
 def scaled_rates(
-    selected: int, unvetoed: int | None, signal: int | None, exposure: Exposure, convention: Convention
+    selected: int, unvetoed: int | None, signal: int | None, exposure: SampleExposure, convention: Convention
 ) -> Rates | None:
     """Return the rates with the live time scaled by N_sel/N_sel(Signal); None without live time or signal events.
 
@@ -220,7 +203,7 @@ def time_losses(
 
 
 def _window(
-    name: str, stages: Counts, before: int | None, exposure: Exposure, convention: Convention, role: Role
+    name: str, stages: Counts, before: int | None, exposure: SampleExposure, convention: Convention, role: Role
 ) -> Window:
     selected = stages[SELECTED][name]
     unvetoed = stages[UNVETOED][name] if UNVETOED in stages else None
@@ -253,14 +236,17 @@ def _rates(selected: Estimate, unvetoed: Estimate | None, livetime: float, on_sp
     )
 
 
-def _remarks(stages: Counts, exposure: Exposure) -> list[str]:
+def _remarks(stages: Counts, exposure: SampleExposure) -> list[str]:
     remarks = []
     if UNVETOED not in stages:
         remarks.append("the veto cut is off: veto efficiency and unvetoed rates are not available")
     if not exposure.livetime:
-        remarks.append("the live time is not known: rates are not available")
+        remarks.append(f"the live time is not known ({exposure.livetime_source}): rates are not available")
     if not exposure.generated:
-        remarks.append("the number of generated events is not known: the selection efficiency is not available")
+        remarks.append(
+            f"the number of generated events is not known ({exposure.generated_source}): the selection efficiency is "
+            f"not available"
+        )
     if SIGNAL not in stages[SELECTED]:
         remarks.append("the signal window is blinded: scaled rates are not available")
     elif exposure.livetime and not stages[SELECTED][SIGNAL]:

@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 from mucoffea.errors import UserError
-from mucoffea.outputs.exposure_rates import Exposure, read_counts, sample_rates, scaled_rates, wall_days
+from mucoffea.outputs.exposure import UNKNOWN, SampleExposure
+from mucoffea.outputs.exposure_rates import read_counts, sample_rates, scaled_rates, wall_days
 from mucoffea.outputs.intervals import CONFIDENCE, Convention, Estimate
 from mucoffea.outputs.mu2e_rates_table import rates_table, write_legacy
 from mucoffea.outputs.mu2e_tables import text, write
@@ -18,7 +19,15 @@ STAGES = {
     "Select": {"Inclusive": 20154, "Wide": 19574, "Extended": 3267, "Signal": 416},
     "Unvetoed": {"Inclusive": 10, "Wide": 10, "Extended": 3, "Signal": 1},
 }
-COSMICS = Exposure(livetime=1.068e7, generated=41.1e9, on_spill=True)
+
+
+def exposed(**known):
+    """What is known of a sample; the rest is not."""
+    nothing = {"livetime": None, "generated": None, "on_spill": True, "fraction": 1.0}
+    return SampleExposure(**{**nothing, "livetime_source": UNKNOWN, "generated_source": UNKNOWN, **known})
+
+
+COSMICS = exposed(livetime=1.068e7, generated=41.1e9, on_spill=True)
 LEGACY = Convention(legacy=True)
 
 
@@ -111,7 +120,7 @@ def test_the_uncertainty_of_the_signal_count_is_propagated():
 
 def test_conversion_electrons_of_the_reference():
     stages = {"Select": {"Inclusive": 841113, "Wide": 839291, "Extended": 794097, "Signal": 585461}}
-    found = table(stages, Exposure(generated=4e6))
+    found = table(stages, exposed(generated=4e6))
     for window, value in {"Inclusive": 21.028, "Wide": 20.982, "Extended": 19.852, "Signal": 14.637}.items():
         assert 100 * found[window].selection_efficiency.value == pytest.approx(value, abs=6e-4)
     errors = [100 * one.selection_efficiency.plus for one in found.values()]
@@ -120,7 +129,7 @@ def test_conversion_electrons_of_the_reference():
 
 def test_deadtime_of_conversion_electrons_with_pile_up():
     stages = {"Select": {"Inclusive": 579348}, "Unvetoed": {"Inclusive": 332013}}
-    found = table(stages, Exposure())["Inclusive"]
+    found = table(stages, exposed())["Inclusive"]
     assert 100 * found.veto_efficiency.value == pytest.approx(42.69, abs=6e-3)
 
 
@@ -147,14 +156,14 @@ def test_veto_off_is_not_available_and_never_100_percent():
 
 @pytest.mark.parametrize("livetime", [None, 0.0])
 def test_without_live_time_rates_are_not_available_and_never_0(livetime):
-    result = sample_rates("ce", "dev", STAGES, Exposure(livetime=livetime, generated=4e6))
+    result = sample_rates("ce", "dev", STAGES, exposed(livetime=livetime, generated=4e6))
     assert all(one.unscaled is one.scaled is None for one in result.windows)
     assert all(one.selection_efficiency is not None for one in result.windows)
     assert any("live time is not known" in remark for remark in result.remarks)
 
 
 def test_without_generated_events_the_selection_efficiency_is_not_available():
-    result = sample_rates("x", "dev", STAGES, Exposure(livetime=1.0))
+    result = sample_rates("x", "dev", STAGES, exposed(livetime=1.0))
     assert all(one.selection_efficiency is None for one in result.windows)
     assert any("generated" in remark for remark in result.remarks)
 
@@ -186,7 +195,7 @@ def test_coverage_of_the_expected_background():
     for _ in range(2000):
         signal, rest = random.poisson(60), random.poisson(2940)
         missed = random.binomial(signal + rest, 2e-3)
-        found = scaled_rates(signal + rest, missed, signal, Exposure(livetime=1000), Convention()).unvetoed_run1
+        found = scaled_rates(signal + rest, missed, signal, exposed(livetime=1000), Convention()).unvetoed_run1
         hits += found.low <= true * 3.46e6 <= found.high
     assert hits / 2000 == pytest.approx(CONFIDENCE, abs=0.05)
 
@@ -215,7 +224,7 @@ def test_the_table_of_earlier_analyses_has_its_31_rows(tmp_path):
 
 def test_tables_keep_values_and_say_what_is_not_available(tmp_path):
     known = sample_rates("cosmics", "dev", STAGES, COSMICS)
-    veto_off = sample_rates("ce_50%", "dev", {"Select": STAGES["Select"]}, Exposure(), role="signal")
+    veto_off = sample_rates("ce_50%", "dev", {"Select": STAGES["Select"]}, exposed(), role="signal")
     paths = write([rates_table(known), rates_table(veto_off)], tmp_path, "rates", {"result": "x"})
     table, content, latex = (path.read_text() for path in paths)
     rows = list(csv.DictReader(table.splitlines()))
@@ -254,15 +263,15 @@ def test_events_rejected_for_coincidence_times_are_quoted_on_the_common_denomina
     """The development cutset: 455 023 conversion electrons before the cuts on times, 255 406 after, 228 411 kept."""
     stages = {"Select": {"Inclusive": 255_406}, "Unvetoed": {"Inclusive": 228_411}}
     before = {"Select": {"Inclusive": 455_023}, "Unvetoed": {"Inclusive": 400_000}}
-    signal = sample_rates("ce", "dev", stages, Exposure(), role="signal", before=before)
+    signal = sample_rates("ce", "dev", stages, exposed(), role="signal", before=before)
     (window,) = signal.windows
     assert 100 * window.veto_efficiency.value == pytest.approx(10.57, abs=6e-3)
     assert window.accepted.value == pytest.approx(255_406 / 455_023)
     assert window.rejected.value == pytest.approx(1 - 228_411 / 455_023)
-    cosmics = sample_rates("cry", "dev", stages, Exposure(), before=before).windows[0]
+    cosmics = sample_rates("cry", "dev", stages, exposed(), before=before).windows[0]
     assert cosmics.rejected.value == pytest.approx(cosmics.accepted.value * cosmics.veto_efficiency.value)
     assert "Acceptance × veto efficiency" in [
-        row[1] for row in rates_table(sample_rates("cry", "dev", stages, Exposure(), before=before)).rows
+        row[1] for row in rates_table(sample_rates("cry", "dev", stages, exposed(), before=before)).rows
     ]
-    without = sample_rates("cry", "dev", stages, Exposure(), before=stages).windows[0]
+    without = sample_rates("cry", "dev", stages, exposed(), before=stages).windows[0]
     assert without.accepted is without.rejected is None

@@ -26,6 +26,13 @@ from .soundness import check_tree
 
 logger = logging.getLogger(__name__)
 
+#: How to come from another source to files.
+HINTS = {
+    "toy": "generate its files first",
+    "sam": "SAM is not asked for them yet. Write the paths or addresses of its files into a text file, and give the "
+    "dataset 'file_list: that file' instead",
+}
+
 #: Checks the bytes of a replica, given its path and what the file says of itself.
 Verify = Callable[[str, FileEntry], None]
 
@@ -49,7 +56,7 @@ def build_fileset(dataset: Dataset) -> Fileset:
     elif dataset.files is not None:
         names = dataset.files
     else:
-        hint = "generate its files first" if dataset.source == "toy" else "list its files, or give a fileset JSON"
+        hint = HINTS.get(dataset.source, "list its files, or give a fileset JSON")
         raise UserError(
             f"The dataset '{dataset.name}' names no files but '{dataset.source}' ({dataset.origin}); {hint}."
         )

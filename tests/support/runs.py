@@ -29,7 +29,7 @@ def words(toys: Path, out: Path, *more: str) -> list[str]:
 class Program(subprocess.Popen):
     """The program at work, in a session of its own; what it says goes to a file, which surviving workers may hold."""
 
-    def __init__(self, toys: Path, out: Path, *more: str) -> None:
+    def __init__(self, toys: Path, out: Path, *more: str, words: Callable[..., list[str]] = words) -> None:
         self.log = out.with_suffix(".log")
         with self.log.open("w") as log:
             super().__init__(

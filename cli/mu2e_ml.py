@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ..ml.crv_training import Study
 
 EXAMPLES = """\
-  python main.py --datasets toy_mu2e_cosmic --processor mu2e_coincidences --output-dir cosmics
-  python main.py --datasets toy_mu2e_ce_mix --processor mu2e_coincidences --output-dir electrons
+  python main.py toy mu2e_cosmic --events 30000 --mix --enriched 0.9 --inefficiency 0.0003 --output-dir mytoys
+  python main.py toy mu2e_ce --events 30000 --mix --enriched 0.9 --output-dir mytoys
+  python main.py --datasets mytoys/mu2e_cosmic --processor mu2e_coincidences --set "spill='on'" --output-dir cosmics
+  python main.py --datasets mytoys/mu2e_ce --processor mu2e_coincidences --set "spill='on'" --output-dir electrons
   python main.py mu2e train cosmics electrons --output-dir veto
 """
 
@@ -69,6 +71,9 @@ def _parser() -> Parser:
     parser.add_argument("--folds", type=int, metavar="N", help="outer folds (default 5)")
     parser.add_argument("--target", type=float, metavar="E", help="veto efficiency to reach (default 0.999)")
     parser.add_argument(
+        "--validation", type=float, metavar="F", help="of the events to train on, to choose the threshold (default 0.4)"
+    )
+    parser.add_argument(
         "--grid", choices=("none", "small"), default="none", help="hyper-parameters to try: 12, or the default alone"
     )
     parser.add_argument("--features", nargs="+", metavar="F", help="columns to learn from (default: 8 of them)")
@@ -88,7 +93,7 @@ def _settings(options: Mapping[str, Any]) -> Settings:
 
     from ..ml.crv_settings import Booster, Settings, small_grid
 
-    names = ("folds", "target", "features", "labels", "seed", "threads")
+    names = ("folds", "target", "validation", "features", "labels", "seed", "threads")
     given = {name: options[name] for name in names if options[name] is not None}
     if options["grid"] == "small":
         given["grid"] = small_grid(Booster())
@@ -196,11 +201,16 @@ def _show(report: Mapping[str, Any], folder: Path) -> None:
     for row in report["comparison"]:
         shown.add_row(row["veto"], _percent(row, "efficiency"), _percent(row, "deadtime"))
     console.print(shown)
+    trained = report["comparison"][0]
+    spread = [f"{name} ±{100 * trained[f'{name}_spread']:.3f} %" for name in ("efficiency", "deadtime")]
+    console.print(f"one training, from the spread of the folds: {', '.join(spread)}")
     for warning in report["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {warning}")
     console.print(f"{folder / 'report.json'}, tables, plots, and the veto in {folder / 'model'}", markup=False)
 
 
 def _percent(row: Mapping[str, Any], name: str) -> str:
-    value, low, high = (100 * row[key] for key in (name, f"{name}_low", f"{name}_high"))
-    return f"{value:.3f}  \\[{low:.3f}, {high:.3f}]"
+    from ..outputs.intervals import Estimate
+    from ..outputs.mu2e_tables import text
+
+    return text(Estimate(value=row[name], low=row[f"{name}_low"], high=row[f"{name}_high"]).scaled(100))

@@ -27,8 +27,8 @@ NOTES = (
     "Efficiency: vetoed fraction of the selected cosmic events; deadtime: vetoed fraction of the selected conversion "
     "electrons with pile-up. Events without coincidence are never vetoed and count in both denominators.",
     "Every number comes from events that took part neither in the training nor in the choice of threshold, window or "
-    "hyper-parameters. The intervals are Clopper-Pearson; they hold the statistics of the test events, while the "
-    "spread over the folds also holds those of training and threshold.",
+    "hyper-parameters. The intervals are Clopper-Pearson and hold the statistics of the test events; the spread over "
+    "the folds also holds that of training and threshold, which a single model has too.",
     "Purity, accuracy and F1 depend on the sizes of the samples and are left out.",
 )
 
@@ -66,11 +66,22 @@ def comparison(study: Study, settings: Settings) -> list[Row]:
     """Return the rows ``trained``, ``best window`` and ``window a..b``, all of the same test events."""
     low, high = settings.scan.baseline
     rows = {
-        "trained veto": study.test,
-        "best window": study.window,
-        f"window [{low:g}, {high:g}] ns": study.baseline,
+        "trained veto": [fold.test for fold in study.folds],
+        "best window": [fold.window_test for fold in study.folds],
+        f"window [{low:g}, {high:g}] ns": [fold.baseline for fold in study.folds],
     }
-    return [{"veto": name, **_row(counts, settings)} for name, counts in rows.items()]
+    return [
+        {"veto": name, **_row(sum(counts, Counts(0, 0, 0, 0)), settings), **_spread(counts)}
+        for name, counts in rows.items()
+    ]
+
+
+def _spread(counts: Sequence[Counts]) -> Row:
+    """Return the standard deviations over the folds: what to expect from one training with its threshold."""
+    return {
+        f"{name}_spread": float(np.std([getattr(one, name) for one in counts], ddof=1))
+        for name in ("efficiency", "deadtime")
+    }
 
 
 def _row(counts: Counts, settings: Settings) -> Row:

@@ -80,7 +80,7 @@ class Settings(BaseModel):
 
     features: tuple[str, ...] = FEATURES
     folds: int = Field(default=5, ge=2, le=50)
-    validation: float = Field(default=0.25, gt=0, lt=1)
+    validation: float = Field(default=0.4, gt=0, lt=1)
     target: float = Field(default=0.999, gt=0, le=1)
     labels: Literal["auto", "truth", "sample"] = "auto"
     confidence: float = Field(default=0.6827, gt=0, lt=1)

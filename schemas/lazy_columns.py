@@ -108,7 +108,12 @@ class NtupleColumns(Columns):
         return leaf(self.ntuple[column].array(entry_start=start, entry_stop=stop))
 
     def sizes(self) -> Mapping[str, int]:
-        return {name: int(self.ntuple[name].compressed_bytes) for name in self._forms}
+        weights: dict[int, int] = {}
+        for cluster in self.ntuple.page_link_list:
+            for record, link in zip(self.ntuple.column_records, cluster, strict=False):
+                size = sum(page.locator.num_bytes for page in link.pages)
+                weights[record.field_id] = weights.get(record.field_id, 0) + size
+        return {name: weights.get(self.ntuple[name].field_id, 0) for name in self._forms}
 
 
 class ParquetColumns(Columns):

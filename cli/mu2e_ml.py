@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   python main.py toy mu2e_cosmic --events 30000 --mix --enriched 0.9 --inefficiency 0.0003 --output-dir mytoys
   python main.py toy mu2e_ce --events 30000 --mix --enriched 0.9 --output-dir mytoys
-  python main.py --datasets mytoys/mu2e_cosmic --processor mu2e_coincidences --set "spill='on'" --output-dir cosmics
-  python main.py --datasets mytoys/mu2e_ce --processor mu2e_coincidences --set "spill='on'" --output-dir electrons
+  python main.py --datasets mytoys/mu2e_cosmic --processor mu2e_coincidences --set spill=on --output-dir cosmics
+  python main.py --datasets mytoys/mu2e_ce --processor mu2e_coincidences --set spill=on --output-dir electrons
   python main.py mu2e train cosmics electrons --output-dir veto
 """
 

@@ -78,6 +78,11 @@ def _path_alone(value: Any) -> Any:
     return {"path": value} if isinstance(value, str | Path) else value
 
 
+def _word_of_switch(value: Any) -> Any:
+    """Return ``on`` and ``off`` for what YAML makes of these words, as in ``--set spill=on``."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class Mu2eParameters(base.Parameters):
     """What the Mu2e analyses have in common: which cuts, on which kind of events.
 
@@ -93,7 +98,7 @@ class Mu2eParameters(base.Parameters):
     cuts: Mapping[str, bool] = {}
     groups: Mapping[str, bool] = {}
     #: Whether the beam is on; None takes what the dataset says. Off-spill there is no cut on t0.
-    spill: Literal["on", "off"] | None = None
+    spill: Annotated[Literal["on", "off"] | None, BeforeValidator(_word_of_switch)] = None
     #: The fit: loop helix, central helix, kinematic line; None takes the one that a file has.
     fit: Literal["lh", "ch", "kl"] | None = None
     #: How the limits on start and end of coincidences work. "cutset": the two cuts as the cutset has them; "off";

@@ -140,7 +140,7 @@ def _measured(coincidences: Coincidences, position: dict[str, Array], rng: np.ra
     along = rng.random(n) < 0.93
     before, after = 1.5 + rng.exponential(7, n), 2.5 + rng.exponential(9, n)
     # Some have a late pulse.
-    after = after + np.where(rng.random(n) < 0.12, rng.uniform(0, 160, n), 0.0)
+    after = after + np.where(rng.random(n) < 0.2, rng.exponential(150, n), 0.0)
     axis = _SECTORS[position["sector"] - 1, 2]
     z = np.where(
         along, position["z"] + 60 * rng.standard_normal(n), np.round(axis + 830 * ((position["z"] - axis) // 830))

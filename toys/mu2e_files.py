@@ -28,7 +28,7 @@ DIRECTORY = "EventNtuple"
 TREE = "EventNtuple/ntuple"
 EXPOSURE_KEY = b"mucoffea_exposure"
 """Of the metadata of a Parquet file: JSON with ``version``, ``processed``, ``generated`` and ``livetime`` (s)."""
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Part of the marker file: toys of an older generator are made again."""
 _LARGEST = np.iinfo(np.int32).max
 

@@ -64,9 +64,13 @@ def event_rows(events: Any, stage: Stage, masks: Masks, cutset: Cutset, names: S
 
 def in_order(tables: Sequence[Columns]) -> Columns:
     """Return the rows of all cutsets as one table in the order of events, so that it does not depend on the chunks."""
-    joined = {name: ak.concatenate([one[name] for one in tables]) for name in tables[0]}
-    order = np.lexsort((ak.to_numpy(joined["cutset"]), ak.to_numpy(joined.pop(PLACE))))
+    joined = {name: _joined([one[name] for one in tables]) for name in tables[0]}
+    order = np.lexsort((joined["cutset"], joined.pop(PLACE)))
     return {name: values[order] for name, values in joined.items()}
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else ak.concatenate(parts)
 
 
 def best_tracks(tracks: Tracks, chosen: Mask) -> np.ndarray:
@@ -98,13 +102,16 @@ def crv_columns(chunk: Chunk, cutset: Cutset, event: np.ndarray) -> Columns:
     """Return dT of the events at the positions ``event``, and why the veto missed them."""
     low, high = cutset.thresholds["lo_veto_dt_ns"], cutset.thresholds["hi_veto_dt_ns"]
     hit = vetoed(chunk, cutset.thresholds)
+    wanted = np.zeros(len(hit), dtype=bool)
+    wanted[event] = True
+    pairs = chunk.pairs.take(wanted[chunk.pairs.event])
     columns: Columns = {"n_coincidences": chunk.coincidences.counts[event].astype(np.int32)}
     for name, target in (("min_dT", 0.0), ("cent_dT", (low + high) / 2), ("peak_dT", PEAK_DT)):
-        values, places = chunk.pairs.closest(target)
+        values, places = pairs.closest(target)
         columns[name], columns[f"{name}_idx"] = values[event], places[event].astype(np.int32)
     columns["vetoed"] = hit[event]
-    columns["missed"] = reason_missed(chunk.pairs, chunk.coincidences, hit, low, high)[event]
-    columns["missed_by"] = outside_by(chunk.pairs, low, high)[event]
+    columns["missed"] = reason_missed(pairs, chunk.coincidences, hit, low, high)[event]
+    columns["missed_by"] = outside_by(pairs, low, high)[event]
     return columns
 
 

@@ -74,8 +74,9 @@ def test_from_columns_of_its_own_result(golden: ak.Array) -> None:
     assert set(again.trk.fields) == set(golden.trk.fields)
     for name in ("run", "crv"):
         assert again[name].tolist() == golden[name].tolist()
-    for name in golden.trk.fields:
-        assert again.trk[name].tolist() == golden.trk[name].tolist()
+    for name in golden.trk.fields:  # some errors of segments are NaN in the file
+        first, second = (ak.without_parameters(one.trk[name]) for one in (again, golden))
+        assert ak.array_equal(first, second, equal_nan=True), name
 
 
 def test_unsplit_branches_written_by_root(nested: Path) -> None:

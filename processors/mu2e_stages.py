@@ -138,7 +138,7 @@ def scan_threshold(
     veto = manager.is_active(VETO_CUT)
     if cut.name == VETO_CUT:
         n_selected = int(np.count_nonzero(select.events))
-        vetoed = scan(_nearest_veto(name, masks.chunk, cutset, select.events), values, COMPARED_DT[name])
+        vetoed = _scan(_nearest_veto(name, masks.chunk, cutset, select.events), values, COMPARED_DT[name])
         return {key: {"Select": n_selected, "Unvetoed": n_selected - n} for key, n in vetoed.items()}
     direction, value_of = COMPARISONS[name]
     chunk = masks.chunk
@@ -152,16 +152,23 @@ def scan_threshold(
         best = np.where(manager.events(others), values_of, np.nan)
     else:
         best = _best(values_of, passing, direction, chunk.tracks.event, len(chunk.tracks.counts))
-    found = {key: {"Select": n} for key, n in scan(best, values, direction).items()}
+    found = {key: {"Select": n} for key, n in _scan(best, values, direction).items()}
     if veto:
         unvetoed = np.where(masks(VETO_CUT, cutset), best, np.nan)
-        for key, n in scan(unvetoed, values, direction).items():
+        for key, n in _scan(unvetoed, values, direction).items():
             found[key]["Unvetoed"] = n
     return found
 
 
 #: A dT vetoes where it is above the lower end of the window, and below the upper end.
 COMPARED_DT: Mapping[str, Direction] = {"lo_veto_dt_ns": ">", "hi_veto_dt_ns": "<"}
+
+
+def _scan(best: np.ndarray, values: Sequence[float], direction: Direction) -> dict[str, int]:
+    """Return threshold → events, compared in the precision of ``best``, as the cut compares."""
+    rounded = [float(best.dtype.type(value)) for value in values]
+    found = scan(best, rounded, direction)
+    return {str(float(value)): found[str(one)] for value, one in zip(values, rounded, strict=True)}
 
 
 def _best(values: np.ndarray, passing: Mask, direction: Direction, event: np.ndarray, n_events: int) -> np.ndarray:

@@ -72,6 +72,10 @@ def test_a_limit_is_met_in_the_precision_of_the_file():
     """0.9 in single precision is less than 0.9 in double; a recorded 0.9 is not less than 0.9."""
     assert float(np.float32(0.9)) < 0.9
     assert _mask("within_t0err", _alone(track([segment(MID, t0err=0.9)]))) == [False]
+    scanned = CosmicParameters(scans={"hi_t0err": (0.9, 0.91)}, cuts={"within_t0err": False})
+    at_limit = events([_alone(track([segment(FRONT), segment(MID, t0err=0.9), segment(BACK)]))])
+    counts = CosmicBackground(scanned).process(at_limit)["hand"]["counters"]["mu2e"]["alpha"]["scans"]["hi_t0err"]
+    assert [counts["0.9"]["Select"], counts["0.91"]["Select"]] == [0, 1]
     exact = track([segment(FRONT, p=104.9, pitch=0.0)])
     assert _mask("within_sig_win", _alone(exact)) == [False]
 

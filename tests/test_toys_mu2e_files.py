@@ -259,6 +259,7 @@ def test_the_analysis_runs_on_a_toy_dataset(command: Command, tmp_path: Path) ->
     words = ("--datasets", tmp_path / "mine.yaml", "--processor", "mu2e_cosmic", "--no-plots")
     ended = command(*words, "--output-dir", tmp_path / "out")
     assert ended.code == 0
-    report = json.loads((tmp_path / "out/report.json").read_text())
-    assert "400" in ended.out
-    assert report
+    (sample,) = json.loads((tmp_path / "out/report.json").read_text())["datasets"]
+    assert sample["events_processed"] == 400
+    assert sample["exposure"]["generated"] == ToySpec(sample="ce", events=400).generated_events
+    assert sample["exposure"]["livetime"] is None

@@ -187,3 +187,14 @@ def test_intervals_of_a_thousand_samples_of_events_cover() -> None:
     low, high = central(k, n, 0.6827)
     assert np.mean((low < expected) & (expected < high)) > 0.6827 - 3 * 0.0147
     assert_covered(k.sum(), n.sum(), expected)
+
+
+@pytest.mark.parametrize("spec", [COSMIC, CE_MIX], ids=["cosmic", "ce_mix"])
+def test_what_is_selected_is_what_is_fiducial(spec: ToySpec, cosmic: ak.Array, ce_mix: ak.Array) -> None:
+    """But for what the resolution, a lost genealogy and a failed score move."""
+    events = cosmic if spec is COSMIC else ce_mix
+    good = selected(events, *NOT_VETO, "within_wide_win", *WINDOWS)
+    fiducial = generate_truth(spec).fiducial.to_numpy()
+    assert good[fiducial].mean() > 0.95
+    assert good[~fiducial].mean() < 0.05
+    assert good.sum() == pytest.approx(fiducial.sum(), rel=0.04)

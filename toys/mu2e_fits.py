@@ -6,6 +6,7 @@ as positions are nearly, is written the same, and errors have few bits: both mak
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import awkward as ak
@@ -36,14 +37,13 @@ def track_branches(
     fit = np.repeat(np.arange(len(found.pdg)), counts)
     normal = rng["fits"].standard_normal(len(found.pdg))
     t0err = coarse(np.minimum(particles.t0err[found.particle] * (1 + 0.02 * normal), 40.0))
+    at = _Place(spec, particles, crossed, found, place, fit)
     helix = _loop_helix if spec.helix == "lh" else _central_helix
-    pars = helix(_Place(spec, particles, crossed, found, place, fit), t0err, rng["segments"])
+    pars = helix(at, t0err, rng["segments"])
     branches = {
         "trk": jagged(_trk(spec, particles, found, rng["fits"]), per_event),
         "trkqual": jagged(_trkqual(particles, found, rng["fits"]), per_event),
-        "trksegs": jagged(
-            _segments(_Place(spec, particles, crossed, found, place, fit), t0err, rng["segments"]), counts, per_event
-        ),
+        "trksegs": jagged(_segments(at, t0err, rng["segments"]), counts, per_event),
         f"trksegpars_{spec.helix}": jagged(pars, counts, per_event),
     }
     if not spec.data:
@@ -52,12 +52,21 @@ def track_branches(
     return {name: ak.Array(content) for name, content in branches.items()}
 
 
+@dataclass(frozen=True)
 class _Place:
-    """Where each segment [S] of the fits comes from: its crossing, its fit and its particle."""
+    """Where each segment [S] of the fits comes from: its crossing ``place`` and its ``fit``."""
 
-    def __init__(self, spec: ToySpec, particles: Particles, crossed: Crossings, found: Fits, place: Array, fit: Array):
-        self.spec, self.particles, self.crossed, self.found = spec, particles, crossed, found
-        self.place, self.fit, self.particle = place, fit, found.particle[fit]
+    spec: ToySpec
+    particles: Particles
+    crossed: Crossings
+    found: Fits
+    place: Array
+    fit: Array
+
+    @property
+    def particle(self) -> Array:
+        """Particle of each segment, [S]."""
+        return np.asarray(self.found.particle[self.fit])
 
     def of(self, name: str) -> Array:
         """Return a column of the crossings, [S]."""

@@ -113,7 +113,8 @@ class ToySpec(BaseModel, frozen=True, extra="forbid", strict=True):
     def expected_inefficiency(self, low: float, high: float) -> float:
         """Probability that a selected cosmic is not vetoed by a window that holds :data:`PHYSICAL_DT` (0 to 150 ns).
 
-        An accidental coincidence in the window vetoes a missed cosmic too.
+        An accidental coincidence in the window vetoes a missed cosmic too. With ``mix`` a few of the selected tracks
+        are the beam's, below the wide momentum window, and vetoed only by chance.
 
         Raises:
             ValueError: the window is narrower, so that the answer depends on the distribution of dT.

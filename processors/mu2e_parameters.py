@@ -44,14 +44,14 @@ class VetoModel(BaseModel):
     """A trained veto instead of the dT window: an event is vetoed when any coincidence scores ``threshold`` or more.
 
     Args:
-        path: XGBoost (``.ubj``, ``.json``) or ``.onnx``, with its ``features.json``.
+        path: XGBoost (``.ubj``, ``.json``) or ``.onnx`` with its ``features.json``, or the folder that holds them.
         threshold: that of the schema without.
         sha256: of model and schema; filled in, so that a result names the model that made it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path
+    path: Annotated[Path, BeforeValidator(lambda path: _model(path))]
     threshold: float | None = None
     sha256: str = ""
 
@@ -71,6 +71,10 @@ class VetoModel(BaseModel):
     def vetoes(self, scores: np.ndarray) -> np.ndarray:
         """Return which of ``scores`` veto."""
         return np.asarray(scores >= float(self.threshold or 0.0))
+
+
+def _model(path: Any) -> Any:
+    return veto_model.model_path(Path(path)) if isinstance(path, str | Path) else path
 
 
 def _path_alone(value: Any) -> Any:

@@ -20,6 +20,7 @@ from ..errors import UserError
 
 Scorer = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
 SUFFIXES = (".ubj", ".json", ".onnx")
+SCHEMA = "features.json"
 
 
 def checksum(path: Path) -> str:
@@ -37,10 +38,25 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
+def model_path(path: Path) -> Path:
+    """Return the model that ``path`` means: itself, or the one that a schema, or the folder of one, names.
+
+    Raises:
+        UserError: the schema cannot be read, or names none.
+    """
+    where = path / SCHEMA if path.is_dir() else path
+    if where.name != SCHEMA:
+        return path
+    name = _read(where).get("model")
+    if not isinstance(name, str):
+        raise UserError(f"{where}: 'model' must be the name of the model's file, beside this one.")
+    return where.with_name(name)
+
+
 def schema_path(path: Path) -> Path:
     """Return where the schema of the model ``path`` is."""
     own = path.with_name(f"{path.stem}.features.json")
-    return own if own.exists() else path.with_name("features.json")
+    return own if own.exists() else path.with_name(SCHEMA)
 
 
 @lru_cache(maxsize=8)
@@ -51,14 +67,21 @@ def schema(path: Path, _sha256: str = "") -> Mapping[str, Any]:
         UserError: it is not there, or has no list of features.
     """
     where = schema_path(path)
+    found = _read(where)
+    names = found.get("features")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: 'features' must be the list of the model's inputs, in their order.")
+    return found
+
+
+def _read(where: Path) -> dict[str, Any]:
     try:
         found = json.loads(where.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"The schema of the veto model {path} cannot be read: {where}: {error}.") from error
-    names = found.get("features") if isinstance(found, dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{where}: 'features' must be the list of the model's inputs, in their order.")
-    return dict(found)
+        raise UserError(f"The schema of the veto model cannot be read: {where}: {error}.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{where} must hold the schema of a veto model: 'features', 'threshold', 'model'.")
+    return found
 
 
 def score(path: Path, columns: Mapping[str, npt.NDArray[Any]], sha256: str = "") -> npt.NDArray[np.float64]:

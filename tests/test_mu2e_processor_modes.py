@@ -146,7 +146,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 2, "nthread": 1}, matrix, 20)
     folder = tmp_path_factory.mktemp("model")
     booster.save_model(folder / "model.ubj")
-    schema = {"features": ["dT", "PEs"], "threshold": 0.5}
+    schema = {"features": ["dT", "PEs"], "threshold": 0.5, "model": "model.ubj"}
     (folder / "features.json").write_text(json.dumps(schema))
     return folder / "model.ubj"
 
@@ -171,7 +171,7 @@ def test_the_parameters_know_which_model_it_is(model: Path, tmp_path: Path):
     assert len(known.veto_model.sha256) == 64
     assert known.veto_model.threshold == 0.5
     again = CosmicParameters(**known.model_dump(mode="json"))
-    assert again == known
+    assert again == known == CosmicParameters(veto_model=model.parent)
     with pytest.raises(UserError, match="is not the one with sha256"):
         CosmicParameters(veto_model={"path": model, "sha256": "0" * 64})
     with pytest.raises(UserError, match="cannot be read"):

@@ -19,13 +19,14 @@ def rates_table(sample: SampleRates) -> Table:
     """Return the table of a sample; rates stand there unscaled and scaled, and say which."""
     columns = (
         Column("dataset", "Sample", shown=False),
-        Column("quantity", "Quantity"),
-        Column("unit", "Unit"),
-        Column("normalisation", "Normalisation"),
+        Column("quantity", "Quantity", shown=False),
+        Column("unit", "Unit", shown=False),
+        Column("normalisation", "Normalisation", shown=False),
+        Column("label", ""),
         *(Column(one.name.lower(), one.name, estimate=True) for one in sample.windows),
     )
     rows = tuple(
-        (sample.dataset, title, unit, normalisation, *(get(window) for window in sample.windows))
+        (sample.dataset, title, unit, normalisation, _label(title, unit, normalisation), *map(get, sample.windows))
         for title, unit, normalisation, get in _rows(sample)
     )
     return Table(
@@ -41,6 +42,12 @@ def rates_table(sample: SampleRates) -> Table:
             "intervals": sample.convention.model_dump(),
         },
     )
+
+
+def _label(title: str, unit: str, normalisation: str) -> str:
+    # Nobody may take a scaled rate for an unscaled one.
+    full = f"{title}, {normalisation}" if normalisation else title
+    return f"{full} [{unit}]" if unit else full
 
 
 def _rows(sample: SampleRates) -> Iterator[Row]:

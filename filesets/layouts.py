@@ -62,8 +62,8 @@ def is_parquet(path: str) -> bool:
 
 
 def is_event_ntuple(names: Collection[str]) -> bool:
-    """Whether top-level branches, with or without the dot that ROOT writes, are those of an EventNtuple."""
-    plain = {name.rstrip(".") for name in names}
+    """Whether branches, split (``trk.pdg``) or not (``trk``, ``trk.``), are those of an EventNtuple."""
+    plain = {name.partition(".")[0] for name in names}
     return "trk" in plain and bool(plain & {"evtinfo", "subrun"}) and "luminosityBlock" not in plain
 
 

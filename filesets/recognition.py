@@ -64,7 +64,7 @@ def _root(path: str, file: Any, tree: str | None) -> Recognised:
 
 def _skim(path: str, file: Any) -> Recognised:
     columns = set(compressed_columns(file)) or set(file.schema_arrow.names)
-    if not is_event_ntuple({name.partition(".")[0] for name in columns}):
+    if not is_event_ntuple(columns):
         raise BadFile(
             path,
             f"The Parquet file {path} has no events of EventNtuple ('trk', 'subrun'): only skims of EventNtuple are "

@@ -51,7 +51,7 @@ CUTS: tuple[CutDeclaration, ...] = (
         truth=True,
     ),
     _cut("good_trkqual", TRACKER, "track quality", "lo_trkqual"),
-    _cut("within_t0", TRACKER, "time in the middle of the tracker, on-spill only", "lo_t0_ns", "hi_t0_ns"),
+    _cut("within_t0", TRACKER, "time in the middle of the tracker", "lo_t0_ns", "hi_t0_ns"),
     _cut("within_t0err", TRACKER, "error of t0 in the middle of the tracker", "hi_t0err"),
     _cut("has_hits", TRACKER, "active hits", "lo_nactive"),
     _cut("within_d0", TRACKER, "smallest distance from the axis, at the entrance", "hi_d0_mm"),

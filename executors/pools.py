@@ -196,7 +196,7 @@ def _deaf_to_ctrl_c() -> Any:
     """Return a Dask plugin: Ctrl-C in a terminal reaches the workers too, and it is for the client to stop them."""
     from distributed import WorkerPlugin
 
-    class DeafToCtrlC(WorkerPlugin):  # type: ignore[misc]
+    class DeafToCtrlC(WorkerPlugin):
         def setup(self, worker: Any) -> None:  # noqa: ARG002
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -207,9 +207,9 @@ def _deaf_to_ctrl_c() -> Any:
 def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
 
-    # What happens to work that is given up at the end of a run is no news to the user: Tornado reports a traceback for
-    # each call that is cancelled.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # What happens to work that is given up at the end of a run is no news to the user: workers miss their scheduler,
+    # Tornado reports a traceback for each call that is cancelled. What matters comes back as the end of a call.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     logging.getLogger("tornado.application").addFilter(_no_cancelled_call)
     # Workers live in processes of one thread each: open files and the garbage collector belong to a process.
     with (
@@ -218,7 +218,7 @@ def _dask_local(workers: int, announce: Callable[[str], None]) -> Iterator[Execu
             threads_per_worker=1,
             processes=True,
             dashboard_address=":0",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):

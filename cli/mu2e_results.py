@@ -218,6 +218,7 @@ def output(folder: Path, stems: Sequence[str], *, overwrite: bool) -> Iterator[P
             f"replace it, or choose another folder with --output-dir."
         )
     work = folder / f".{stems[0]}.{os.getpid()}.tmp"
+    new = not folder.exists()
     try:
         work.mkdir(parents=True, exist_ok=True)
         yield work
@@ -232,6 +233,8 @@ def output(folder: Path, stems: Sequence[str], *, overwrite: bool) -> Iterator[P
         ) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def show(console: Console, table: Table) -> None:

@@ -27,8 +27,8 @@ SUMMARY = (
 MOMENTUM_SUMMARY = (("mom_z", "mom_T"), ("mom_err", "mom_res"))
 #: Histogram → momentum window.
 WINDOWS = {"mom_full": "Inclusive", "mom_wide": "Wide", "mom_ext": "Extended", "mom_sig": "Signal"}
-#: Bins that are drawn as one.
-_REBIN = {"mom_full": 2, "t0": 20, "t0err": 10, "maxr": 5, "pitch_angle": 8, "dT": 5, "mom_T": 2, "mom_err": 2}
+#: Bins that are drawn as one, so that the usual thresholds stay on edges.
+_REBIN = {"t0": 10, "t0err": 10, "maxr": 2, "pitch_angle": 5, "dT": 5, "mom_T": 2, "mom_err": 2}
 _PDG = {
     11: r"$e^-$", -11: r"$e^+$", 13: r"$\mu^-$", -13: r"$\mu^+$", 22: r"$\gamma$", 111: r"$\pi^0$", 211: r"$\pi^+$",
     -211: r"$\pi^-$", 2112: r"$n$", 2212: r"$p$", 0: "none",
@@ -54,7 +54,7 @@ def plot_momentum_windows(
         lines: histogram → thresholds.
     """
     with mu2e_style():
-        figure, axes = panels(2, 2, head)
+        figure, axes = panels(2, 2, head, titled=True)
         for panel, (name, window) in zip(axes, WINDOWS.items(), strict=True):
             numbers = {stage: by_window.get(window) for stage, by_window in (counts or {}).items()}
             _draw(panel, name, histograms.get(name, {}), lines or {}, numbers, legend=True)

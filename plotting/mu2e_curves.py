@@ -14,7 +14,7 @@ from ..outputs.intervals import Estimate
 from ..outputs.mu2e_scans import ThresholdPoint, VetoWindow, window_map
 from ..outputs.projection import Projection, ToyStudy
 from .mu2e_style import BLUE, ORANGE, Head, mu2e_style, panels
-from .style import save
+from .style import readable, save
 
 Files = tuple[Path, Path]
 GREEN, GREY = "#029E73", "#6f6f6f"
@@ -32,7 +32,7 @@ def plot_window_maps(
         quantities.append(("deadtime", "Deadtime [%]", "viridis_r"))
     lows, highs, efficiency = window_map(windows, "efficiency")
     with mu2e_style():
-        figure, axes = panels(1, len(quantities), head, width=10.5, height=5.2)
+        figure, axes = panels(1, len(quantities), head, width=10.5, height=5.2, titled=True)
         for panel, (quantity, title, colours) in zip(axes, quantities, strict=True):
             _map(figure, panel, lows, highs, 100 * window_map(windows, quantity)[2], title, colours)
             _boundary(panel, efficiency >= required)
@@ -82,24 +82,27 @@ def plot_scan(
 
     Args:
         stem: path of the figure without its ending.
-        samples: name → points of its scan.
+        samples: name → points of its scan; a row of panels each, since cosmics and signal differ by far.
         threshold: name of what was scanned.
         head: above the figure.
         at: the threshold of the cutset.
     """
     vetoed = any(one.inefficiency is not None for points in samples.values() for one in points)
+    quantities = [("efficiency", "Selected of all events [%]", BLUE)]
+    if vetoed:
+        quantities.append(("inefficiency", "Not vetoed of the selected [%]", ORANGE))
     with mu2e_style():
-        figure, axes = panels(1, 2 if vetoed else 1, head, width=7.5, height=5.2)
-        labels = ("Selected of all events [%]", "Not vetoed of the selected [%]")
-        for panel, quantity, label in zip(axes, ("efficiency", "inefficiency"), labels, strict=False):
-            for place, (name, points) in enumerate(samples.items()):
-                _curve(panel, points, quantity, (BLUE, ORANGE, GREEN, GREY)[place % 4], name)
-            if at is not None:
-                panel.axvline(at, color="black", linestyle="--", linewidth=1.5)
-            panel.set_xlabel(threshold)
-            panel.set_ylabel(label)
-            panel.set_ylim(0, panel.get_ylim()[1] * 1.2)
-            panel.legend(loc="upper right")
+        figure, axes = panels(len(samples), len(quantities), head, width=7.2, height=4.2, titled=True)
+        for row, (name, points) in enumerate(samples.items()):
+            for column, (quantity, label, colour) in enumerate(quantities):
+                panel = axes[row * len(quantities) + column]
+                _curve(panel, points, quantity, colour, name)
+                if at is not None:
+                    panel.axvline(at, color="black", linestyle="--", linewidth=1.5)
+                panel.set_xlabel(threshold)
+                panel.set_ylabel(label)
+                panel.set_ylim(0, panel.get_ylim()[1] * 1.1)
+                panel.set_title(readable(name), loc="left", fontsize="small", fontweight="bold", pad=8)
     return save(figure, stem)
 
 

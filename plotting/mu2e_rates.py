@@ -25,7 +25,7 @@ def plot_rates(stem: Path, samples: Mapping[str, SampleRates], head: Head, *, be
     rows = -(-len(samples) // _PER_ROW)
     columns = min(len(samples), _PER_ROW)
     with mu2e_style():
-        figure, axes = panels(rows, columns, head, width=7.5 if columns == 1 else 6.2)
+        figure, axes = panels(rows, columns, head, width=7.5 if columns == 1 else 6.2, titled=True)
         for panel, (name, sample) in zip(axes, samples.items(), strict=False):
             _sample(panel, sample, beam)
             panel.set_title(readable(name), loc="left", fontsize="small", fontweight="bold", pad=8)

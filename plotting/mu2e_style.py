@@ -71,11 +71,14 @@ def cut_lines(thresholds: Mapping[str, float], active: Mapping[str, bool]) -> di
 
 
 def panels(
-    rows: int, columns: int, head: Head, *, width: float = 6.2, height: float = 4.4
+    rows: int, columns: int, head: Head, *, width: float = 6.2, height: float = 4.4, titled: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with ``rows × columns`` panels of the size in inches, and its axes row by row."""
+    """Return a figure with ``rows × columns`` panels of the size in inches, and its axes row by row.
+
+    ``titled`` leaves room above each panel for a line.
+    """
     left, right, bottom, above = 1.0, 0.35, 0.95, 0.45
-    top = 0.85 + 0.32 * len(head.warnings)
+    top = 0.5 + 0.32 * len(head.warnings) + (0.35 if titled else 0.0)
     full_width, full_height = columns * (width + left) + right, rows * (height + bottom) + (rows - 1) * 0.1 + top
     figure = new_figure(full_width, full_height)
     axes = []

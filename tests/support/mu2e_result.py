@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mucoffea.outputs.bundle import Bundle, write_bundle
+from mucoffea.histograms.storage import write_hdf5
 from mucoffea.outputs.report import DatasetReport, Report
 from mucoffea.processors.mu2e_histograms import HISTOGRAMS
 
@@ -60,6 +62,15 @@ def histograms(dataset: str, cutset: str, events: Mapping[str, int] = EVENTS) ->
     return made
 
 
+@cache
+def _file_of_histograms(dataset: str, cutset: str) -> bytes:
+    """Return the bytes of the file, made once a session."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "histograms.h5"
+        write_hdf5(histograms(dataset, cutset), path)
+        return path.read_bytes()
+
+
 def exposure(**changes: Any) -> dict[str, Any]:
     """Return the exposure of a sample in a report."""
     return {
@@ -98,7 +109,9 @@ def write_result(
         parameters={"cutsets": [cutset], **(parameters or {})}, corrections=(), luminosity=None, com_energy=None,
         era=None,
     )  # fmt: skip
-    write_bundle(Bundle(report, histograms(dataset, cutset), {}), folder)
+    (folder / "histograms.h5").write_bytes(_file_of_histograms(dataset, cutset))
+    (folder / "cutflow.json").write_text("{}")
+    report.write(folder / "report.json")
     content = json.loads((folder / "report.json").read_text())
     content["datasets"][0]["exposure"] = None if exposed is None else dict(exposed)
     (folder / "report.json").write_text(json.dumps(content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,17 @@ def read_table(cosmic: Path, beam: Path, settings: Settings) -> Table:
             f"electrons with pile-up second."
         )
     tables = [_read(path) for path in paths]
-    return build_table(tables[0], tables[1], settings, names=paths, hashes=hashes)
+    table = build_table(tables[0], tables[1], settings, names=paths, hashes=hashes)
+    incomplete = [f"The result {path} is not complete: events are missing." for path in (cosmic, beam) if _lacks(path)]
+    return replace(table, warnings=(*table.warnings, *incomplete))
+
+
+def _lacks(path: Path) -> bool:
+    """Return whether the result folder ``path`` says that it is not complete."""
+    try:
+        return bool(json.loads((path / "report.json").read_text(encoding="utf-8"))["status"] != "complete")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no result folder, but files
 
 
 def find_columns(path: Path) -> Path:

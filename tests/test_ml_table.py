@@ -81,6 +81,9 @@ def test_a_result_folder_or_its_file(tmp_path: Path) -> None:
     table = read_table(folder, tmp_path / "ce.parquet", SETTINGS)
     assert [source.dataset for source in table.sources] == ["cry", "ce"]
     assert all(len(source.sha256) == 64 for source in table.sources)
+    assert table.warnings == ()
+    (folder / "report.json").write_text('{"status": "incomplete"}')
+    assert "not complete" in read_table(folder, tmp_path / "ce.parquet", SETTINGS).warnings[0]
     pq.write_table(coincidences("electron", 50), folder / "columns" / "ce.parquet")
     with pytest.raises(UserError, match=r"several samples \(ce.parquet, cry.parquet\)"):
         find_columns(folder)

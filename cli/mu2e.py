@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import UserError, closest
 
-TOOLS = ("rates", "project", "windows", "scan", "plots", "train")
+TOOLS = ("rates", "project", "windows", "scan", "events", "plots", "train")
 
 HELP = """\
 usage: python main.py mu2e TOOL …
@@ -19,6 +19,7 @@ mu2e_coincidences), and write tables (CSV, JSON, LaTeX) and figures (PNG, PDF).
   project RESULT            how long to run until the inefficiency of the veto is known well enough
   windows COSMICS ELECTRONS the dT window of the veto: efficiency and deadtime of each, and the choice
   scan RESULT               what is left, and what the veto misses of it, against a threshold
+  events RESULT             which events survived, and why the veto missed them
   plots RESULT …            momentum windows, summaries, dT, CRV, cosmic parents
   train COSMICS ELECTRONS   a veto learnt from the coincidences
 
@@ -53,6 +54,8 @@ def _tool(word: str) -> Callable[[Sequence[str]], int]:
         from .mu2e_scans import windows_command as tool
     elif word == "scan":
         from .mu2e_scans import scan_command as tool
+    elif word == "events":
+        from .mu2e_events import command as tool
     elif word == "plots":
         from .mu2e_plots import command as tool
     elif word == "train":

@@ -14,14 +14,15 @@ __all__ = ["REASONS", "event_info", "event_list", "why_missed"]
 RULE = "-" * 40
 
 
-def event_info(rows: Iterable[Mapping[str, Any]], *, source: str = "") -> str:
+def event_info(rows: Iterable[Mapping[str, Any]], *, source: str = "", first: int = 0) -> str:
     """Return a block of text for each row of the table of events.
 
     Args:
         rows: name → value, as :mod:`.mu2e_columns` names them; ``ak.to_list`` of the table.
         source: the dataset or file, printed in each block where given.
+        first: index of the first block.
     """
-    return "\n".join(_block(index, row, source) for index, row in enumerate(rows))
+    return "\n".join(_block(index, row, source) for index, row in enumerate(rows, first))
 
 
 def event_list(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, int, int]]:

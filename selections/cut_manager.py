@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
-from .cut_flow import ALL, Flow, flow_of_combinations, flow_of_masks
+from .cut_flow import ALL, Flow, flow_of_combinations, flow_of_masks, table
 
 Mask = npt.NDArray[np.bool_]
 #: Bits of an integer.
@@ -95,25 +95,47 @@ class CutManager:
     def _flat(self, name: str, mask: Any, level: Literal["event", "object"] | None) -> tuple[Mask, bool]:
         """Return a mask as a flat array without None, and whether it is on objects."""
         if isinstance(mask, ak.Array) and mask.ndim > 1:
+            # An event whose list is missing has no objects here.
+            mask = ak.fill_none(mask, [], axis=0)
             counts = ak.to_numpy(ak.num(mask, axis=1))
             if self._counts is None or not np.array_equal(counts, self._counts):
-                total = 0 if self._counts is None else int(self._counts.sum())
-                raise ValueError(
-                    f"the cut '{name}' is on {int(counts.sum())} objects of {len(counts)} events, "
-                    f"the others are on {total} objects of {self._n_events} events"
-                )
-            return np.asarray(ak.fill_none(ak.flatten(mask, axis=1), False), dtype=bool), True
-        flat = np.asarray(ak.fill_none(mask, False) if isinstance(mask, ak.Array) else mask)
-        if flat.ndim != 1 or (flat.size and flat.dtype != np.bool_):
-            raise ValueError(f"the cut '{name}' must be an array of truth values, not {flat.ndim}-d of {flat.dtype}")
+                raise ValueError(self._mismatch(name, counts))
+            return self._truth(name, ak.flatten(mask, axis=1)), True
+        flat = self._truth(name, mask)
         if len(flat) == self._n_events and level != "object":
-            return flat.astype(bool), False
+            return flat, False
         if self._counts is not None and len(flat) == len(self._object_codes) and level != "event":
-            return flat.astype(bool), True
+            return flat, True
         raise ValueError(
             f"the cut '{name}' has {len(flat)} values for {self._n_events} events, "
             f"which have {len(self._object_codes)} objects"
         )
+
+    def _mismatch(self, name: str, counts: npt.NDArray[np.int64]) -> str:
+        """Return why a mask on ``counts`` objects of each event does not fit."""
+        if self._counts is None:
+            return f"the cut '{name}' is on objects, of which this manager has no counts"
+        message = (
+            f"the cut '{name}' is on {int(counts.sum())} objects of {len(counts)} events, "
+            f"the others are on {len(self._object_codes)} objects of {self._n_events} events"
+        )
+        if len(counts) == self._n_events:
+            event = int(np.flatnonzero(counts != self._counts)[0])
+            message += f"; event {event} has {counts[event]} here and {self._counts[event]} there"
+        return message
+
+    @staticmethod
+    def _truth(name: str, mask: Any) -> Mask:
+        """Return a mask of one dimension as truth values, False where they are missing."""
+        if isinstance(mask, ak.Array):
+            if mask.ndim != 1:
+                raise ValueError(f"the cut '{name}' must have one value for each event or object, not lists of them")
+            mask = ak.fill_none(mask, False, axis=0)
+        flat = np.asarray(np.ma.filled(mask, False))
+        # An empty list has no type of its own.
+        if flat.ndim != 1 or (flat.size and flat.dtype != np.bool_):
+            raise ValueError(f"the cut '{name}' must be an array of truth values, not {flat.ndim}-d of {flat.dtype}")
+        return flat.astype(bool, copy=False)
 
     # What is there, and what is on.
 
@@ -244,9 +266,12 @@ class CutManager:
         """Return the additive cut flow of events (:mod:`.cut_flow`) over ``names`` in their order (None: the active).
 
         Row k counts events with an object that passes the first k cuts; ``n_alone`` those with an object that passes
-        this cut; ``n_minus_one`` those with an object that passes all others.
+        this cut; ``n_minus_one`` those with an object that passes all others. ``weights`` are ``[events]``.
+
+        Raises:
+            UserError: a name is unknown or there twice.
         """
-        chosen = self.active if names is None else tuple(names)
+        chosen = self._chosen(names)
         w = self._weights(weights, self._n_events)
         if any(self._cut(name).on_objects for name in chosen):
             return flow_of_combinations(chosen, w, self.events)
@@ -254,9 +279,24 @@ class CutManager:
 
     def object_flow(self, weights: Any = None, names: Iterable[str] | None = None) -> Flow:
         """Return the same for objects; ``weights`` are ``[objects]``, flat."""
-        chosen = self.active if names is None else tuple(names)
+        chosen = self._chosen(names)
         w = self._weights(weights, len(self._object_codes))
         return flow_of_combinations(chosen, w, self.objects)
+
+    def _chosen(self, names: Iterable[str] | None) -> tuple[str, ...]:
+        """Return the cuts of a flow, each of which is a row of it."""
+        chosen = self.active if names is None else tuple(names)
+        for i, name in enumerate(chosen):
+            if self._cut(name).name in chosen[:i]:
+                raise UserError(f"The cut flow names the cut '{name}' twice. Leave one of them out.")
+        return chosen
+
+    def table(self, flow: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return a merged flow of these cuts as :func:`.cut_flow.table`, with their groups and descriptions."""
+        cuts = self._cuts
+        return table(
+            flow, {name: cut.group for name, cut in cuts.items()}, {name: cut.description for name, cut in cuts.items()}
+        )
 
     def _weights(self, weights: Any, length: int) -> npt.NDArray[np.float64]:
         if weights is None:

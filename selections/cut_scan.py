@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,10 @@ Direction = Literal[">", "<"]
 
 def best_of_objects(
     values: npt.ArrayLike, passed: npt.ArrayLike, counts: npt.ArrayLike, direction: Direction
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.floating[Any]]:
     """Return ``[events]`` the value of the object that passes longest when the threshold is tightened; nan without.
+
+    It has the precision of ``values``.
 
     Args:
         values: ``[objects]``, flat; nan passes no threshold.
@@ -22,16 +24,17 @@ def best_of_objects(
         counts: ``[events]`` objects of each event.
         direction: the cut is ``value > threshold`` or ``value < threshold``.
     """
-    flat, chosen = np.asarray(values, dtype=np.float64), np.asarray(passed, dtype=bool)
+    flat, chosen = _floating(values), np.asarray(passed, dtype=bool)
     number = np.asarray(counts, dtype=np.int64)
     chosen = chosen & ~np.isnan(flat)
     event = np.repeat(np.arange(len(number)), number)[chosen]
     worst = -np.inf if direction == ">" else np.inf
-    best = np.full(len(number), worst)
+    best = np.full(len(number), worst, dtype=flat.dtype)
     (np.maximum if direction == ">" else np.minimum).at(best, event, flat[chosen])
     found = np.zeros(len(number), dtype=bool)
     found[event] = True
-    return np.where(found, best, np.nan)
+    best[~found] = np.nan
+    return best
 
 
 def scan(best: npt.ArrayLike, thresholds: Sequence[float], direction: Direction) -> dict[str, int]:
@@ -40,13 +43,25 @@ def scan(best: npt.ArrayLike, thresholds: Sequence[float], direction: Direction)
     Args:
         best: ``[events]`` the value of the best object that passes all other cuts; nan if there is none.
         thresholds: in any order.
-        direction: the cut is ``best > threshold`` or ``best < threshold``, strictly.
+        direction: the cut is ``best > threshold`` or ``best < threshold``, strictly, in the precision of ``best``: as
+            NumPy compares an array with a number.
+
+    Raises:
+        ValueError: a threshold is nan.
     """
-    values = np.asarray(best, dtype=np.float64)
+    values = _floating(best)
     ordered = np.sort(values[~np.isnan(values)])
-    at = np.asarray(thresholds, dtype=np.float64)
+    at = np.asarray(thresholds, dtype=np.float64).astype(values.dtype)
+    if np.isnan(at).any():
+        raise ValueError("a threshold is nan, with which nothing compares")
     if direction == ">":
         passing = len(ordered) - np.searchsorted(ordered, at, side="right")
     else:
         passing = np.searchsorted(ordered, at, side="left")
-    return {str(float(threshold)): int(number) for threshold, number in zip(at, passing, strict=True)}
+    return {str(float(threshold)): int(number) for threshold, number in zip(thresholds, passing, strict=True)}
+
+
+def _floating(values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    """Return an array of floats, in the precision it has; whole numbers become double precision."""
+    array = np.asarray(values)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)

@@ -78,8 +78,24 @@ class _Source:
                 text = source.read_text(encoding="utf-8")
                 self._root = yaml.compose(text, yaml.SafeLoader)
                 self.data = yaml.safe_load(text)
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                self._refuse_duplicates(self._root)
+            # A date that is none is a ValueError; an anchor inside itself recurses for ever.
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
                 raise UserError(f"The cutsets in {source} cannot be read as YAML: {error}") from None
+
+    def _refuse_duplicates(self, node: yaml.Node | None) -> None:
+        """Refuse a mapping with a key twice, of which YAML would silently keep the last."""
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        first: dict[str, int] = {}
+        for key, value in pairs:
+            line = key.start_mark.line + 1
+            if key.value in first:
+                raise UserError(
+                    f"{self.name}, line {line}: '{key.value}' is there twice, first in line {first[key.value]}; "
+                    "leave one of them out."
+                )
+            first[str(key.value)] = line
+            self._refuse_duplicates(value)
 
     def fail(self, message: str, *location: str) -> NoReturn:
         """Raise a UserError about the entry at ``location``, with its line where it is known."""
@@ -146,8 +162,10 @@ def _resolve(
         read.fail(f"the cutsets {' → '.join((*heirs, name))} inherit from each other in a circle", *location)
     block = read.mapping(blocks[name], f"cutset '{name}'", *location)
     parent = block.get("inherits", DEFAULTS)
+    if not isinstance(parent, str):
+        read.fail(f"cutset '{name}': 'inherits' must be the name of one cutset, not {parent!r}", *location, "inherits")
     if parent != DEFAULTS and parent not in blocks:
-        read.fail(f"cutset '{name}' inherits from '{parent}', which is not here.{closest(str(parent), blocks)}",
+        read.fail(f"cutset '{name}' inherits from '{parent}', which is not here.{closest(parent, (DEFAULTS, *blocks))}",
                   *location, "inherits")  # fmt: skip
     before = found[DEFAULTS] if parent == DEFAULTS else _resolve(read, parent, blocks, found, (*heirs, name))
     own = _own(read, name, block, location)
@@ -188,8 +206,20 @@ def _check_threshold(read: _Source, cutset: str, key: str, value: Any, location:
     if key not in read.thresholds:
         hint = " It is a cut: put it under 'active'." if key in read.cuts else closest(key, read.thresholds)
         read.fail(f"cutset '{cutset}': there is no threshold '{key}'.{hint}", *location)
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        read.fail(f"cutset '{cutset}': the threshold '{key}' must be a number, not {value!r}", *location)
+    if not _is_number(value):
+        read.fail(f"cutset '{cutset}': the threshold '{key}' must be a number, not {value!r}{_hint(value)}", *location)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+
+
+def _hint(value: Any) -> str:
+    """Explain the trap of YAML 1.1, which takes ``1e4`` for text."""
+    try:
+        return f". Write {float(value)}, without quotes" if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 def _check_state(read: _Source, cutset: str, key: str, value: Any, location: Location) -> None:
@@ -227,13 +257,20 @@ def with_overrides(
     """Return the cutset with other thresholds and states.
 
     Raises:
-        UserError: it has no such threshold or cut.
+        UserError: it has no such threshold or cut, a threshold is no number, or a state not true or false.
     """
     thresholds, active = thresholds or {}, active or {}
     _check_known("threshold", thresholds, cutset.thresholds)
     _check_known("cut", active, cutset.active)
+    for name, value in thresholds.items():
+        if not _is_number(value):
+            raise UserError(f"The threshold '{name}' must be a number, not {value!r}.")
+    for name, state in active.items():
+        if not isinstance(state, bool):
+            raise UserError(f"The cut '{name}' is either true or false, not {state!r}.")
+    numbers = {name: float(value) for name, value in thresholds.items()}
     return cutset.model_copy(
-        update={"thresholds": {**cutset.thresholds, **thresholds}, "active": {**cutset.active, **active}}
+        update={"thresholds": {**cutset.thresholds, **numbers}, "active": {**cutset.active, **active}}
     )
 
 

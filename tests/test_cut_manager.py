@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import awkward as ak
 import numpy as np
 import pytest
+from coffea.analysis_tools import PackedSelection
+from coffea.processor import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 from mucoffea.errors import UserError
-from mucoffea.selections.cut_flow import table
+from mucoffea.selections.cut_flow import cut_flow, table
 from mucoffea.selections.cut_manager import CutManager
 
 COUNTS = [2, 0, 1, 3]
@@ -80,6 +84,48 @@ def test_missing_values_fail():
     assert made.events(["truth"]).tolist() == [False, False, True]
     assert made.events(["event"]).tolist() == [True, False, True]
     assert made.objects(["truth"]).dtype == bool
+    made.add("masked", np.ma.masked_array([True, True, True], [False, True, False]))
+    assert made.events(["masked"]).tolist() == [True, False, True]
+    # A track without simulated particles: the largest of none is None, for one track or for all of an event.
+    nhits = ak.Array([[[3, 5]], [], [[], [1]]])
+    made.add("most_hits", ak.max(nhits, axis=2) > 2)
+    assert made.objects(["most_hits"]).tolist() == [True, False, False]
+    lists = CutManager(3, [1, 0, 2])
+    lists.add("list", ak.Array([[True], None, [False, True]]))
+    assert lists.events().tolist() == [True, False, True]
+
+
+def test_cuts_on_events_and_objects_in_both_orders():
+    events, objects = np.array([True, False, True]), ak.Array([[True, False], [True], []])
+    first, last = CutManager(3, [2, 1, 0]), CutManager(3, [2, 1, 0])
+    first.add("event", events)
+    first.add("object", objects)
+    last.add("object", objects)
+    last.add("event", events)
+    expected = ak.to_numpy(ak.any(objects & events, axis=1))
+    for made in (first, last):
+        assert made.events().tolist() == expected.tolist() == [True, False, False]
+        assert made.objects().tolist() == ak.flatten(objects & events).tolist()
+        assert made.flow()["all"]["n_minus_one"] == 1
+    assert [row["n"] for row in first.flow().values()] == [3, 2, 1]
+    assert [row["n"] for row in last.flow().values()] == [3, 2, 1]
+    assert last.flow()["object"]["n_minus_one"] == 2
+    assert {name: mask.tolist() for name, mask in first.pass_bits().items()} == {
+        "event": [True, False, True],
+        "object": [True, False, True],
+    }
+
+
+def test_a_flat_mask_of_as_many_objects_as_events():
+    made = CutManager(2, [2, 0])
+    made.add("event", np.array([True, False]))
+    made.add("object", np.array([True, False]), level="object")
+    made.add("jagged", ak.Array([[True, False], []]))
+    assert made.pass_bits()["object"].tolist() == made.pass_bits()["jagged"].tolist()
+    assert made.objects(["event"]).tolist() == [True, True]
+    assert made.objects(["object"]).tolist() == [True, False]
+    with pytest.raises(ValueError, match="has 2 values for 3 events, which have 2 objects"):
+        CutManager(3, [2, 0, 0]).add("x", np.array([True, False]), level="event")
 
 
 def test_masks_jagged_and_flat_are_the_same(manager: CutManager):
@@ -119,6 +165,23 @@ def test_mistakes_change_nothing(manager: CutManager):
             manager.add(name, EVENTS)
     with pytest.raises(ValueError, match="7 objects of 4 events, the others are on 6 objects"):
         manager.add("x", ak.Array([[True] * 2, [], [True] * 2, [True] * 3]))
+    with pytest.raises(ValueError, match="; event 0 has 1 here and 2 there"):
+        manager.add("x", ak.Array([[True], [True], [True], [True] * 3]))
+    with pytest.raises(ValueError, match="has no counts"):
+        CutManager(1).add("x", ak.Array([[True]]))
+    with pytest.raises(ValueError, match="not lists of them"):
+        manager.add("x", ak.Array([[[True], []], [], [[]], [[], [], []]]))
+    with pytest.raises(ValueError, match="truth values"):
+        manager.add("x", ak.Array([[1.0, 2.0], [], [1.0], [1.0, 2.0, 3.0]]))
+    with pytest.raises(ValueError, match="counts have shape"):
+        CutManager(2, [1])
+    with pytest.raises(UserError, match="names the cut 'quality' twice"):
+        manager.flow(names=["quality", "quality"])
+    for use in (manager.flow, manager.object_flow, manager.events, manager.objects):
+        with pytest.raises(UserError, match="no cut 'qualty'"):
+            use(names=["qualty"])
+    with pytest.raises(UserError, match="Did you mean 'quality'"):
+        manager.without("qualty")
     with pytest.raises(ValueError, match="has 5 values for 4 events"):
         manager.add("x", np.ones(5, dtype=bool))
     with pytest.raises(ValueError, match="truth values"):
@@ -144,8 +207,13 @@ def test_require_inverts(manager: CutManager):
 
 
 def test_the_table_for_people(manager: CutManager):
-    groups = {name: manager.group(name) for name in manager.names}
-    lines = table(manager.flow(names=["on_time", "quality"]), groups, {"quality": "a good track"})
+    flow = manager.flow(names=["on_time", "quality"])
+    lines = manager.table(flow)
+    assert list(lines[0]) == ["Cut", "Group", "Events Passing", "Absolute [%]", "Relative [%]", "Description"]
+    assert list(lines[0].values()) == ["No cuts", "", 4, 100.0, 100.0, ""]
+    # Of chunks that were added, as of one: percentages follow from the sums.
+    twice = accumulate([flow, flow])
+    assert manager.table(twice) == [{**line, "Events Passing": 2 * line["Events Passing"]} for line in lines]
     assert [line["Cut"] for line in lines] == ["No cuts", "on_time", "quality"]
     assert lines[2]["Group"] == "Tracker"
     assert lines[2]["Description"] == "a good track"
@@ -211,12 +279,48 @@ def test_combinations_are_those_of_a_plain_loop(chunk, data):
     assert made.without(*(f"c{n}" for n in dropped)).tolist() == naive(counts, masks, kept)
 
 
-@given(chunks(), st.data())
-def test_flows_of_chunks_add(chunk, data):
+@given(chunks())
+def test_objects_are_those_of_awkward_arrays(chunk):
     counts, masks = chunk
-    cut = data.draw(st.integers(0, len(counts)))
-    whole = filled(counts, masks).flow()
-    halves = [filled(counts, masks, 0, cut).flow(), filled(counts, masks, cut).flow()]
-    for name, row in whole.items():
-        for key, value in row.items():
-            assert value == halves[0][name][key] + halves[1][name][key]
+    made = filled(counts, masks)
+    passed = ak.unflatten(np.ones(sum(counts), dtype=bool), np.array(counts, dtype=int))
+    sizes, alone = [sum(counts)], []
+    for on_objects, mask in masks:
+        flat = np.array(mask, dtype=bool)
+        passed = passed & (ak.unflatten(flat, np.array(counts, dtype=int)) if on_objects else flat)
+        sizes.append(int(ak.sum(passed)))
+        alone.append(int(flat.sum() if on_objects else np.repeat(flat, counts).sum()))
+    assert made.objects().tolist() == ak.flatten(passed).tolist()
+    flow = made.object_flow()
+    assert [row["n"] for row in flow.values()] == sizes
+    assert [flow[name]["n_alone"] for name in made.names] == alone
+    if any(on_objects for on_objects, _ in masks):
+        assert made.events().tolist() == ak.any(passed, axis=1).tolist()
+
+
+@given(chunks(), st.data())
+def test_flows_of_any_chunks_add(chunk, data):
+    counts, masks = chunk
+    borders = data.draw(st.lists(st.integers(0, len(counts)), max_size=4))
+    # Small whole numbers, so that sums are exact in any order.
+    weights = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=len(counts), max_size=len(counts))), float)
+    edges = [0, *sorted(borders), len(counts)]
+    parts = [filled(counts, masks, a, b).flow(weights[a:b]) for a, b in itertools.pairwise(edges)]
+    assert accumulate(parts) == filled(counts, masks).flow(weights)
+    parts = [filled(counts, masks, a, b).object_flow() for a, b in itertools.pairwise(edges)]
+    assert accumulate(parts) == filled(counts, masks).object_flow()
+
+
+@given(st.lists(st.booleans(), min_size=3, max_size=60), st.integers(0, 1000))
+def test_of_events_alone_it_is_the_cut_flow_of_a_packed_selection(mask, seed):
+    rng = np.random.default_rng(seed)
+    masks = {"a": np.array(mask), "b": rng.random(len(mask)) < 0.5, "c": rng.random(len(mask)) < 0.5}
+    weights = rng.normal(1, 1, len(mask))
+    packed, made = PackedSelection(), CutManager(len(mask))
+    for name, one in masks.items():
+        packed.add(name, one)
+        made.add(name, one)
+    assert made.flow(weights, ["c", "a"]) == cut_flow(packed, ["c", "a"], weights)
+    assert made.flow(ak.Array(weights)) == cut_flow(packed, list(masks), weights)
+    assert made.events(["a", "c"]).tolist() == packed.all("a", "c").tolist()
+    assert made.require(a=True, b=False).tolist() == packed.require(a=True, b=False).tolist()

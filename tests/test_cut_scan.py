@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from coffea.processor import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 from mucoffea.selections.cut_scan import best_of_objects, scan
@@ -26,6 +27,23 @@ def test_as_cutting_at_each_threshold(direction: str, events: list[list[tuple[fl
             for one in events
         )
         assert found[str(threshold)] == passing
+
+
+@pytest.mark.parametrize("direction", [">", "<"])
+def test_a_threshold_that_is_met_exactly_fails_in_any_precision(direction: str):
+    # 0.8 in single precision is above 0.8 in double precision.
+    values = np.array([0.8, 0.2, 0.9], dtype=np.float32)
+    best = best_of_objects(values, np.ones(3, dtype=bool), [1, 1, 1], direction)
+    assert best.dtype == np.float32
+    expected = int(np.count_nonzero(values > 0.8 if direction == ">" else values < 0.8))
+    assert scan(best, [0.8], direction) == {"0.8": expected} == {"0.8": 1}
+
+
+def test_chunks_add_and_whole_numbers_are_values():
+    first, second = scan([1, 2, 3], [1.5, 2], ">"), scan([2, 5], [1.5, 2], ">")
+    assert accumulate([first, second]) == scan([1, 2, 3, 2, 5], [1.5, 2], ">") == {"1.5": 4, "2.0": 2}
+    with pytest.raises(ValueError, match="nan"):
+        scan([1.0], [np.nan], "<")
 
 
 def test_no_events():

@@ -73,6 +73,15 @@ def test_what_a_cutset_inherits(tmp_path: Path):
         (", lo_p: 100", "", 3, "'defaults' leaves out lo_p of 'thresholds'"),
         (", veto: true", "", 4, "'defaults' leaves out veto of 'active'"),
         ("    active:\n      veto: false", "    active: [veto]", 14, "must be a mapping"),
+        ("      lo_quality: 0.2", "      lo_quality: 1e4", 13, "not '1e4'. Write 10000.0, without quotes"),
+        ("inherits: loose", "inherits: [loose]", 9, "'inherits' must be the name of one cutset"),
+        ("inherits: loose", "inherits: null", 9, "'inherits' must be the name of one cutset"),
+        ("inherits: loose", "inherits: default", 9, "Did you mean 'defaults'"),
+        ("      veto: false", "      veto: false\n      veto: true", 16, "'veto' is there twice, first in line 15"),
+        ("  alpha:", "  loose:", 11, "'loose' is there twice, first in line 6"),
+        ("  alpha:", "  defaults:", 6, "a cutset cannot be called 'defaults'"),
+        ("  alpha:", "  7:", 5, "has the key 7, which is no name"),
+        ("  description: baseline", "  inherits: alpha", 2, "unknown key 'inherits'"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, line: int, message: str):
@@ -83,11 +92,22 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, line: int, messa
     assert message in str(caught.value)
 
 
+def test_cutsets_that_inherit_in_a_circle(tmp_path: Path):
+    text = TEXT.replace("  loose:\n", "  loose:\n    inherits: tight\n")
+    with pytest.raises(UserError, match=r"line 8: the cutsets tight → loose → tight inherit from each other"):
+        read(tmp_path / "c.yaml", text)
+
+
 def test_files_that_are_none(tmp_path: Path):
     with pytest.raises(UserError, match="cannot be read"):
         read_cutsets(tmp_path / "none.yaml", CUTS)
     with pytest.raises(UserError, match="cannot be read"):
         read(tmp_path / "c.yaml", "a: [")
+    for text in ("a: &a {b: *a}", "a: 2016-13-45"):
+        with pytest.raises(UserError, match=r"cannot be read|unknown key 'a'"):
+            read(tmp_path / "c.yaml", text)
+    with pytest.raises(UserError, match="no 'defaults'"):
+        read(tmp_path / "c.yaml", "")
     with pytest.raises(UserError, match="no 'defaults'"):
         read(tmp_path / "c.yaml", "cutsets: {}")
     with pytest.raises(UserError, match="must be a mapping"):
@@ -102,6 +122,11 @@ def test_from_python_and_with_overrides():
     found = read_cutsets({"defaults": defaults}, CUTS)["defaults"]
     other = with_overrides(found, thresholds={"lo_p": 1.5}, active={"veto": False})
     assert (other.thresholds["lo_p"], other.thresholds["hi_p"], other.active["veto"]) == (1.5, 2.0, False)
+    assert found.active["veto"], "the cutset itself is as it was"
+    with pytest.raises(UserError, match="'lo_p' must be a number, not True"):
+        with_overrides(found, thresholds={"lo_p": True})
+    with pytest.raises(UserError, match="'veto' is either true or false, not 0"):
+        with_overrides(found, active={"veto": 0})
     with pytest.raises(UserError, match="no threshold 'lo_q'"):
         with_overrides(found, thresholds={"lo_q": 1})
     with pytest.raises(UserError, match=r"no cut 'vet'\. Did you mean 'veto'"):

@@ -44,13 +44,14 @@ DISCRETE_DAYS = 2000
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked: the start, the plan, and how."""
+    """What is asked: the start, the plan, and how; ``sample`` where the start comes from a result."""
 
     start: Inefficiency
     plan: RunningPlan
     target: float
     method: Method
     confidence: float
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,21 @@ def command(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     level = convention(options.confidence).confidence
-    start, result, spill = _start(options)
-    request = Request(start, _plan(options, spill), options.target, options.method, level)
+    start, result, sample = _start(options)
+    request = Request(start, _plan(options, sample), options.target, options.method, level, sample)
     answer = _answer(request, options)
-    table = _answers(request, answer)
+    tables = {"projection": _answers(request, answer)}
+    if sample is not None and request.plan.days is not None:
+        tables["projection_background"] = _background(request, sample, request.plan.days)
     console = Console(highlight=False)
-    show(console, table)
+    for table in tables.values():
+        show(console, table)
     folder = options.output_dir or (options.result / FOLDER if options.result else None)
     if folder is not None:
         about = {} if result is None else result.about
-        _write(folder, request, answer, table, about, options)
-        console.print(f"tables and figure in {folder}: projection, projection_curve", markup=False)
+        tables["projection_curve"] = _curve(answer.expected, answer.toys)
+        _write(folder, request, answer, tables, about, options)
+        console.print(f"tables and figure in {folder}: {', '.join(tables)}", markup=False)
     warn(console, () if result is None else result.warnings)
     return 0 if result is None else result.exit_code
 
@@ -115,7 +120,7 @@ def _write(
     folder: Path,
     request: Request,
     answer: Answer,
-    table: Table,
+    tables: Mapping[str, Table],
     about: Mapping[str, Any],
     options: argparse.Namespace,
 ) -> None:
@@ -129,9 +134,10 @@ def _write(
         "method": request.method,
         "confidence": request.confidence,
     }
-    with output(folder, ["projection", "projection_curve"], overwrite=options.overwrite) as work:
-        write([table], work, "projection", known)
-        write([_curve(answer.expected, answer.toys)], work, "projection_curve", known)
+    stems = ["projection", "projection_curve", "projection_background"]
+    with output(folder, stems, overwrite=options.overwrite) as work:
+        for stem, table in tables.items():
+            write([table], work, stem, known)
         if not options.no_plots:
             from ..plotting.mu2e_curves import plot_projection
             from ..plotting.mu2e_style import Head
@@ -184,8 +190,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _start(options: argparse.Namespace) -> tuple[Inefficiency, Result | None, str]:
-    """Return what is known at the start, the result it comes from, and in or outside spills.
+def _start(options: argparse.Namespace) -> tuple[Inefficiency, Result | None, Sample | None]:
+    """Return what is known at the start, and the result and sample that it comes from.
 
     Raises:
         UserError: counts are missing, impossible, or given beside a result.
@@ -195,19 +201,18 @@ def _start(options: argparse.Namespace) -> tuple[Inefficiency, Result | None, st
     from ..outputs.projection import Inefficiency
 
     given = {name: getattr(options, name) for name in ("selected", "unvetoed", "livetime")}
-    result, spill = None, options.spill or "on"
+    result, one = None, None
     if options.result is not None:
         if any(value is not None for value in given.values()):
             raise UserError("Give either a RESULT or --selected, --unvetoed and --livetime, not both.")
         result = read_result(options.result)
         one = the_one(samples(result, options.cutset, options.dataset, options.signal), "cosmic", options.result)
         given = _counted(one, options.result)
-        spill = options.spill or ("on" if one.exposure.on_spill else "off")
     missing = [f"--{name}" for name, value in given.items() if value is None]
     if missing:
         raise UserError(f"Missing: {', '.join(missing)}. Give a RESULT, or --selected, --unvetoed and --livetime.")
     try:
-        return Inefficiency(**given), result, spill
+        return Inefficiency(**given), result, one
     except ValidationError as error:
         first = error.errors()[0]
         where = f"{first['loc'][0]}: " if first["loc"] else ""
@@ -232,12 +237,13 @@ def _counted(one: Sample, folder: Path) -> dict[str, Any]:
     return {**counts, "livetime": one.exposure.livetime}
 
 
-def _plan(options: argparse.Namespace, spill: str) -> RunningPlan:
+def _plan(options: argparse.Namespace, sample: Sample | None) -> RunningPlan:
     from ..outputs.beam_structure import RunningPlan
 
     if options.live_fraction is not None:
         return RunningPlan.constant(options.live_fraction, "given")
-    return RunningPlan.parse(options.plan, "on" if spill == "on" else "off")
+    outside = sample is not None and not sample.exposure.on_spill
+    return RunningPlan.parse(options.plan, options.spill or ("off" if outside else "on"))
 
 
 def _days(asked: int | None, smooth: float | None) -> Any:
@@ -293,6 +299,32 @@ def _remarks(request: Request, answer: Answer) -> Iterator[str]:
         yield "no event is unvetoed: the inefficiency is taken as 0, and these times are too short"
     if answer.smooth is None:
         yield "the target is not reached within a million days"
+
+
+def _background(request: Request, sample: Sample, days: float) -> Table:
+    """Return what a plan that ends will see: the inefficiency of each window times the rate of the signal window."""
+    from ..outputs.exposure_rates import expected_background
+    from ..outputs.mu2e_tables import Column, Table
+    from .mu2e_rates import rates_of
+
+    live = float(request.plan.live_seconds(days))
+    sample_rates = rates_of(sample, convention(request.confidence))
+    rows = tuple(
+        (window, inefficiency.inefficiency, expected)
+        for inefficiency, (window, expected) in zip(
+            sample_rates.windows, expected_background(sample_rates, live).items(), strict=True
+        )
+    )
+    return Table(
+        title=f"Expected background of the plan: {days:g} wall days, {live / 86400:.4g} live days",
+        columns=(
+            Column("window", "Inefficiency measured in"),
+            Column("inefficiency", "Inefficiency", estimate=True),
+            Column("background", "Events in the signal window", estimate=True),
+        ),
+        rows=rows,
+        remarks=sample_rates.remarks,
+    )
 
 
 def _curve(expected: Projection, toys: ToyStudy | None) -> Table:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .mu2e_results import ALL, FOLDER, add_flags, convention, output, read_result, samples, show, warn
+from .mu2e_results import ALL, FOLDER, Result, Sample, add_flags, convention, output, read_result, samples, show, warn
 from .parsing import Parser
 
 if TYPE_CHECKING:
     from ..outputs.exposure_rates import SampleRates
+    from ..outputs.intervals import Convention
     from ..outputs.mu2e_tables import Table
 
 EXAMPLES = """\
@@ -25,6 +27,35 @@ unvetoed rate the expected background, inefficiency × selection rate of the sig
 
 def command(arguments: Sequence[str]) -> int:
     """Run ``rates RESULT`` and return the exit code."""
+    options = _parser().parse_args(list(arguments[1:]))
+    from rich.console import Console
+
+    from ..outputs.mu2e_rates_table import rates_table
+
+    drawn = convention(options.confidence, legacy=options.legacy)
+    result = read_result(options.result)
+    chosen = samples(result, options.cutset, options.dataset, options.signal)
+    found = [rates_of(one, drawn) for one in chosen]
+    folder = options.output_dir or options.result / FOLDER
+    _write(folder, found, result, options)
+    console = Console(highlight=False)
+    for table in [summary(found)] if options.cutset == ALL else map(rates_table, found):
+        show(console, table)
+    warn(console, result.warnings)
+    console.print(f"tables in {folder}: rates and rates_summary as csv, json, tex", markup=False)
+    return result.exit_code
+
+
+def rates_of(sample: Sample, drawn: Convention) -> SampleRates:
+    """Return efficiencies and rates of a sample."""
+    from ..outputs.exposure_rates import sample_rates
+
+    before = sample.counts.get("before_coincidence_times")
+    stages = sample.counts["stages"]
+    return sample_rates(sample.name, sample.cutset, stages, sample.exposure, drawn, sample.role, before)
+
+
+def _parser() -> Parser:
     parser = Parser("mu2e rates", "Efficiencies and rates of a result, in the momentum windows.", EXAMPLES)
     parser.add_argument("result", type=Path, metavar="RESULT", help="a result folder of mu2e_cosmic")
     add_flags(parser)
@@ -32,47 +63,24 @@ def command(arguments: Sequence[str]) -> int:
         "--legacy",
         action="store_true",
         help="intervals as in earlier tables: Wilson at z = 1, Poisson at 0.68 and one-sided for no event, the "
-        "uncertainty of the signal count left out; writes analysis_<sample>.csv in their layout too",
+        "uncertainty of the signal count left out; writes analysis_<cutset>_<sample>.csv in their layout too",
     )
-    options = parser.parse_args(list(arguments[1:]))
-    from rich.console import Console
+    return parser
 
-    from ..outputs.exposure_rates import sample_rates
+
+def _write(folder: Path, found: Sequence[SampleRates], result: Result, options: argparse.Namespace) -> None:
     from ..outputs.folder import file_name
     from ..outputs.mu2e_rates_table import legacy_table, rates_table
     from ..outputs.mu2e_tables import to_csv, write
 
-    drawn = convention(options.confidence, legacy=options.legacy)
-    result = read_result(options.result)
-    found = [
-        sample_rates(
-            one.name,
-            one.cutset,
-            one.counts["stages"],
-            one.exposure,
-            drawn,
-            one.role,
-            one.counts.get("before_coincidence_times"),
-        )
-        for one in samples(result, options.cutset, options.dataset, options.signal)
-    ]
-    tables = [rates_table(one) for one in found]
-    console = Console(highlight=False)
-    folder = options.output_dir or options.result / FOLDER
     legacy = [f"analysis_{one.cutset}_{file_name(one.dataset)}" for one in found] if options.legacy else []
     with output(folder, ["rates", "rates_summary", *legacy], overwrite=options.overwrite) as work:
-        write(tables, work, "rates", result.about)
+        write([rates_table(one) for one in found], work, "rates", result.about)
+        write([summary(found)], work, "rates_summary", result.about)
         for stem, one in zip(legacy, found, strict=False):
             to_csv([legacy_table(one)], work / f"{stem}.csv")
-        overview = [summary(found)]
-        write(overview, work, "rates_summary", result.about)
         if not options.no_plots:
             _plot(found, work, result.warnings)
-    for table in overview if options.cutset == ALL else tables:
-        show(console, table)
-    warn(console, result.warnings)
-    console.print(f"tables in {folder}: rates and rates_summary as csv, json, tex", markup=False)
-    return result.exit_code
 
 
 def summary(found: Sequence[SampleRates]) -> Table:

@@ -103,11 +103,7 @@ def _two_samples(options: argparse.Namespace) -> tuple[list[Result], Sample, Sam
 
 def scan_command(arguments: Sequence[str]) -> int:
     """Run ``scan RESULT`` and return the exit code."""
-    parser = Parser("mu2e scan", "What thresholds leave, and what the veto misses of it.", SCAN_EXAMPLES)
-    parser.add_argument("result", type=Path, metavar="RESULT", help="a result of mu2e_cosmic with the parameter scans")
-    parser.add_argument("--threshold", metavar="NAME", help="one of the scans (default: all)")
-    add_flags(parser)
-    options = parser.parse_args(list(arguments[1:]))
+    options = _scan_parser().parse_args(list(arguments[1:]))
     from rich.console import Console
 
     from ..outputs.mu2e_scans import scan_table, threshold_points
@@ -142,6 +138,14 @@ def scan_command(arguments: Sequence[str]) -> int:
     warn(console, result.warnings)
     console.print(f"tables and figures in {folder}: {', '.join(f'scan_{name}' for name in wanted)}", markup=False)
     return result.exit_code
+
+
+def _scan_parser() -> Parser:
+    parser = Parser("mu2e scan", "What thresholds leave, and what the veto misses of it.", SCAN_EXAMPLES)
+    parser.add_argument("result", type=Path, metavar="RESULT", help="a result of mu2e_cosmic with the parameter scans")
+    parser.add_argument("--threshold", metavar="NAME", help="one of the scans (default: all)")
+    add_flags(parser)
+    return parser
 
 
 def _plot_scan(

@@ -124,9 +124,7 @@ def sample_rates(
     """
     convention = convention or Convention()
     if not any(name in WINDOWS for name in stages.get(SELECTED, {})):
-        raise UserError(
-            f"The counts of '{dataset}', cutset '{cutset}', have no stage '{SELECTED}' with events by window."
-        )
+        raise UserError(f"The counts of '{dataset}', cutset '{cutset}', have no stage '{SELECTED}' with windows.")
     windows = tuple(
         _window(name, stages, (before or {}).get(SELECTED, {}).get(name), exposure, convention, role)
         for name in WINDOWS
@@ -200,6 +198,19 @@ def time_losses(
     if unvetoed is None:
         return accepted, None
     return accepted, convention.fraction((before if role == "signal" else selected) - unvetoed, before)
+
+
+def expected_background(sample: SampleRates, live_seconds: float) -> dict[str, Estimate | None]:
+    """Return window → events that the veto misses in the signal window during ``live_seconds``.
+
+    That is the inefficiency measured in the window, times the selection rate of the signal window, with the
+    uncertainties of both; None where either is not available.
+    """
+    found: dict[str, Estimate | None] = {}
+    for window in sample.windows:
+        per_run = None if window.scaled is None else window.scaled.unvetoed_run1
+        found[window.name] = None if per_run is None else per_run.scaled(live_seconds / RUN_1_LIVETIME)
+    return found
 
 
 def _window(

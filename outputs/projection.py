@@ -204,17 +204,12 @@ def throw_toys(
     """Throw experiments that each take data day after day, and look at them at ``wall_days`` (increasing, ``[times]``).
 
     Missed and vetoed events are independent Poisson processes. With ``uncertain_start`` each experiment has a truth of
-    its own, drawn from what the start tells (Jeffreys posteriors: Beta(k0+½, n0−k0+½) and Gamma(n0+½)): few unvetoed
-    events at the start make the answer uncertain.
+    its own, drawn from what the start tells: few unvetoed events at the start make the answer uncertain.
     """
     _check_target(target)
     wall = np.asarray(wall_days, dtype=np.float64)
     random = np.random.default_rng(seed)
-    true = np.full((experiments, 1), start.value)
-    rate = np.full((experiments, 1), start.selected / start.livetime)
-    if uncertain_start:
-        true = random.beta(start.unvetoed + 0.5, start.selected - start.unvetoed + 0.5, (experiments, 1))
-        rate = random.gamma(start.selected + 0.5, 1 / start.livetime, (experiments, 1))
+    true, rate = _truths(start, experiments, random if uncertain_start else None)
     steps = np.diff(plan.live_seconds(wall), prepend=0.0)
     missed = np.cumsum(random.poisson(rate * true * steps), axis=1)
     total = missed + np.cumsum(random.poisson(rate * (1 - true) * steps), axis=1)
@@ -230,6 +225,18 @@ def throw_toys(
         experiments=experiments,
         seed=seed,
     )
+
+
+def _truths(start: Inefficiency, experiments: int, random: np.random.Generator | None) -> tuple[Array, Array]:
+    """Return the true inefficiency and rate of selected events per second, each ``[experiments, 1]``.
+
+    With ``random`` from the Jeffreys posteriors Beta(k0+½, n0−k0+½) and Gamma(n0+½); otherwise as the start has them.
+    """
+    shape = (experiments, 1)
+    if random is None:
+        return np.full(shape, start.value), np.full(shape, start.selected / start.livetime)
+    true = random.beta(start.unvetoed + 0.5, start.selected - start.unvetoed + 0.5, shape)
+    return true, random.gamma(start.selected + 0.5, 1 / start.livetime, shape)
 
 
 def _kept(below: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

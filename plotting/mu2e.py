@@ -12,6 +12,7 @@ import hist
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..outputs.intervals import garwood
 from .mu2e_style import BLUE, STAGE_STYLES, Head, draw_lines, mu2e_style, panels
 from .style import save
 
@@ -115,7 +116,7 @@ def plot_crv_z(stem: Path, stages: Stages, head: Head) -> Files:
 def plot_cosmic_parents(
     stem: Path, counts: Mapping[str, Mapping[int, int]], head: Head, *, percent: bool = False
 ) -> Files:
-    """Draw which cosmic rays the events come from, as bars with Poisson errors.
+    """Draw which cosmic rays the events come from, as bars with central Poisson intervals.
 
     Args:
         stem: path of the figure without its ending.
@@ -138,7 +139,9 @@ def plot_cosmic_parents(
             colour = STAGE_STYLES.get(stage, {"color": BLUE})["color"]
             label = f"{stage}: {values.sum():,.0f} events"
             axes.bar(x, values * scale, thickness * 0.92, color=colour, alpha=0.75, label=label)
-            axes.errorbar(x, values * scale, np.sqrt(values) * scale, fmt="none", color="black", linewidth=1.2)
+            low, high = garwood(values)
+            bars = [(values - low) * scale, (high - values) * scale]
+            axes.errorbar(x, values * scale, bars, fmt="none", color="black", linewidth=1.2)
         axes.set_xticks(range(len(codes)), [_PDG.get(code, str(code)) for code in codes], fontsize="large")
         axes.tick_params(axis="x", which="both", top=False, bottom=False)
         axes.set_xlabel("Cosmic ray")

@@ -131,32 +131,40 @@ def plot_projection(
         figure, axes = panels(2 if toys else 1, 1, head, width=9.5, height=5.2 if not toys else 4.2)
         upper = axes[0]
         if toys is not None:
-            upper.fill_between(
-                toys.wall_days, toys.quantiles[0], toys.quantiles[2], color=BLUE, alpha=0.25, linewidth=0,
-                label="68 % of experiments",
-            )  # fmt: skip
-            upper.plot(toys.wall_days, toys.quantiles[1], color=BLUE, linewidth=1.2, label="median experiment")
+            _band(upper, toys)
             _reached(axes[1], toys)
         if discrete is not None:
-            known = np.isfinite(discrete.uncertainty)
-            upper.plot(
-                discrete.wall_days[known], discrete.uncertainty[known], color=GREY, linewidth=1,
-                label="counts rounded down",
-            )  # fmt: skip
-        known = np.isfinite(expectation.uncertainty)
-        upper.plot(expectation.wall_days[known], expectation.uncertainty[known], color=ORANGE, label="expected counts")
+            _uncertainty(upper, discrete, GREY, 1.0, "counts rounded down")
+        _uncertainty(upper, expectation, ORANGE, 2.0, "expected counts")
         upper.axhline(target, color="black", linestyle="--", linewidth=1.5, label=f"target {target:g}")
-        for (text, day), style in zip((marks or {}).items(), ("-.", ":", (0, (1, 3))), strict=False):
-            if day is not None:
-                for panel in axes:
-                    panel.axvline(day, color="black", linestyle=style, linewidth=1.2)
-                upper.plot([], [], color="black", linestyle=style, linewidth=1.2, label=f"{text}: {day:,.0f} days")
+        _mark(axes, marks or {})
+        known = expectation.uncertainty[np.isfinite(expectation.uncertainty)]
         upper.set_xlim(0, float(expectation.wall_days[-1]))
-        upper.set_ylim(0, min(6 * target, 1.2 * float(np.max(expectation.uncertainty[known], initial=target))))
+        upper.set_ylim(0, min(6 * target, 1.2 * float(np.max(known, initial=target))))
         upper.set_xlabel("Wall time [days]")
         upper.set_ylabel("Uncertainty of the inefficiency")
         upper.legend(loc="upper right")
     return save(figure, stem)
+
+
+def _uncertainty(axes: Axes, one: Projection, colour: str, width: float, label: str) -> None:
+    known = np.isfinite(one.uncertainty)
+    axes.plot(one.wall_days[known], one.uncertainty[known], color=colour, linewidth=width, label=label)
+
+
+def _mark(axes: Sequence[Axes], marks: Mapping[str, float | None]) -> None:
+    """Draw days as vertical lines in all panels, named in the first."""
+    for (text, day), style in zip(marks.items(), ("-.", ":", (0, (1, 3))), strict=False):
+        if day is not None:
+            for panel in axes:
+                panel.axvline(day, color="black", linestyle=style, linewidth=1.2)
+            axes[0].plot([], [], color="black", linestyle=style, linewidth=1.2, label=f"{text}: {day:,.0f} days")
+
+
+def _band(axes: Axes, toys: ToyStudy) -> None:
+    low, middle, high = toys.quantiles
+    axes.fill_between(toys.wall_days, low, high, color=BLUE, alpha=0.25, linewidth=0, label="68 % of experiments")
+    axes.plot(toys.wall_days, middle, color=BLUE, linewidth=1.2, label="median experiment")
 
 
 def _reached(axes: Axes, toys: ToyStudy) -> None:

@@ -119,6 +119,15 @@ def test_project_from_a_result_takes_its_counts_and_its_spill(tmp_path):
     assert content["plan"]["segments"][0]["fraction"] == pytest.approx(0.678)
 
 
+def test_a_plan_that_ends_has_an_expected_background(result):
+    assert main(["mu2e", "project", str(result), "--plan", "1BB:100,2BB:50", "--toys", "0", "--no-plots"]) == 0
+    table = rows(result / "mu2e" / "projection_background.csv")
+    live = (100 * 0.322 + 50 * 0.246) * 86400
+    assert [row["window"] for row in table] == ["Inclusive", "Wide", "Extended", "Signal"]
+    assert float(table[0]["background"]) == pytest.approx(12 / 6000 * 120 * live / 1e6)
+    assert float(table[0]["background_low"]) < float(table[0]["background"]) < float(table[0]["background_high"])
+
+
 def test_windows_of_two_results_and_of_one(tmp_path, capsys):
     cosmics = write_result(tmp_path / "c", exposed=exposure())
     noise = counters()

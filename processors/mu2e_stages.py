@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..selections.cut_manager import CutManager
-from ..selections.cut_scan import scan
+from ..selections.cut_scan import best_of_objects, scan
 from ..selections.cutsets import Cutset
 from ..selections.mu2e_cuts import (
     BY_NAME,
@@ -138,7 +138,7 @@ def scan_threshold(
     veto = manager.is_active(VETO_CUT)
     if cut.name == VETO_CUT:
         n_selected = int(np.count_nonzero(select.events))
-        vetoed = _scan(_nearest_veto(name, masks.chunk, cutset, select.events), values, COMPARED_DT[name])
+        vetoed = scan(_nearest_veto(name, masks.chunk, cutset, select.events), values, COMPARED_DT[name])
         return {key: {"Select": n_selected, "Unvetoed": n_selected - n} for key, n in vetoed.items()}
     direction, value_of = COMPARISONS[name]
     chunk = masks.chunk
@@ -151,11 +151,11 @@ def scan_threshold(
     if cut.level == "event":
         best = np.where(manager.events(others), values_of, np.nan)
     else:
-        best = _best(values_of, passing, direction, chunk.tracks.event, len(chunk.tracks.counts))
-    found = {key: {"Select": n} for key, n in _scan(best, values, direction).items()}
+        best = best_of_objects(values_of, passing, chunk.tracks.event, len(chunk.tracks.counts), direction)
+    found = {key: {"Select": n} for key, n in scan(best, values, direction).items()}
     if veto:
         unvetoed = np.where(masks(VETO_CUT, cutset), best, np.nan)
-        for key, n in _scan(unvetoed, values, direction).items():
+        for key, n in scan(unvetoed, values, direction).items():
             found[key]["Unvetoed"] = n
     return found
 
@@ -164,29 +164,10 @@ def scan_threshold(
 COMPARED_DT: Mapping[str, Direction] = {"lo_veto_dt_ns": ">", "hi_veto_dt_ns": "<"}
 
 
-def _scan(best: np.ndarray, values: Sequence[float], direction: Direction) -> dict[str, int]:
-    """Return threshold → events, compared in the precision of ``best``, as the cut compares."""
-    rounded = [float(best.dtype.type(value)) for value in values]
-    found = scan(best, rounded, direction)
-    return {str(float(value)): found[str(one)] for value, one in zip(values, rounded, strict=True)}
-
-
-def _best(values: np.ndarray, passing: Mask, direction: Direction, event: np.ndarray, n_events: int) -> np.ndarray:
-    """Return ``[E]`` the value, of the tracks that pass, which the limit reaches last; NaN without a track."""
-    passing = passing & ~np.isnan(values)
-    # In the precision of the values, so that a threshold that is met exactly fails here as in the cut.
-    best = np.full(n_events, -np.inf if direction == ">" else np.inf, dtype=np.result_type(values, np.float32))
-    operation = np.maximum if direction == ">" else np.minimum
-    operation.at(best, event[passing], values[passing])
-    found = np.zeros(n_events, dtype=bool)
-    found[event[passing]] = True
-    return np.where(found, best, np.nan)
-
-
 def _nearest_veto(name: str, chunk: Chunk, cutset: Cutset, selected: Mask) -> np.ndarray:
     """Return ``[E]`` the dT of an event that vetoes the longest while one end of the window moves; NaN without."""
     other = next(key for key in COMPARED_DT if key != name)
     pairs = chunk.pairs
     inside = compared(pairs.dt, ">" if other == "lo_veto_dt_ns" else "<", cutset.thresholds[other])
     direction = COMPARED_DT[name]
-    return _best(pairs.dt, inside & selected[pairs.event], direction, pairs.event, pairs.n_events)
+    return best_of_objects(pairs.dt, inside & selected[pairs.event], pairs.event, pairs.n_events, direction)

@@ -12,7 +12,7 @@ Direction = Literal[">", "<"]
 
 
 def best_of_objects(
-    values: npt.ArrayLike, passed: npt.ArrayLike, counts: npt.ArrayLike, direction: Direction
+    values: npt.ArrayLike, passed: npt.ArrayLike, event: npt.ArrayLike, n_events: int, direction: Direction
 ) -> npt.NDArray[np.floating[Any]]:
     """Return ``[events]`` the value of the object that passes longest when the threshold is tightened; nan without.
 
@@ -21,18 +21,17 @@ def best_of_objects(
     Args:
         values: ``[objects]``, flat; nan passes no threshold.
         passed: ``[objects]`` which pass all other cuts.
-        counts: ``[events]`` objects of each event.
+        event: ``[objects]`` the place of the event of each object, in any order.
+        n_events: number of events.
         direction: the cut is ``value > threshold`` or ``value < threshold``.
     """
     flat, chosen = _floating(values), np.asarray(passed, dtype=bool)
-    number = np.asarray(counts, dtype=np.int64)
     chosen = chosen & ~np.isnan(flat)
-    event = np.repeat(np.arange(len(number)), number)[chosen]
-    worst = -np.inf if direction == ">" else np.inf
-    best = np.full(len(number), worst, dtype=flat.dtype)
-    (np.maximum if direction == ">" else np.minimum).at(best, event, flat[chosen])
-    found = np.zeros(len(number), dtype=bool)
-    found[event] = True
+    of = np.asarray(event, dtype=np.intp)[chosen]
+    best = np.full(n_events, -np.inf if direction == ">" else np.inf, dtype=flat.dtype)
+    (np.maximum if direction == ">" else np.minimum).at(best, of, flat[chosen])
+    found = np.zeros(n_events, dtype=bool)
+    found[of] = True
     best[~found] = np.nan
     return best
 

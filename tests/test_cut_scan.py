@@ -16,9 +16,9 @@ Values = st.lists(st.lists(st.tuples(st.sampled_from([*THRESHOLDS, 0.25, 3.0, np
 @pytest.mark.parametrize("direction", [">", "<"])
 @given(events=Values)
 def test_as_cutting_at_each_threshold(direction: str, events: list[list[tuple[float, bool]]]):
-    counts = [len(one) for one in events]
+    of = [event for event, one in enumerate(events) for _ in one]
     flat = [pair for one in events for pair in one]
-    best = best_of_objects([value for value, _ in flat], [passed for _, passed in flat], counts, direction)
+    best = best_of_objects([value for value, _ in flat], [passed for _, passed in flat], of, len(events), direction)
     found = scan(best, THRESHOLDS, direction)
     assert list(found) == ["-1.0", "0.0", "0.5", "2.0"]
     for threshold in THRESHOLDS:
@@ -33,7 +33,7 @@ def test_as_cutting_at_each_threshold(direction: str, events: list[list[tuple[fl
 def test_a_threshold_that_is_met_exactly_fails_in_any_precision(direction: str):
     # 0.8 in single precision is above 0.8 in double precision.
     values = np.array([0.8, 0.2, 0.9], dtype=np.float32)
-    best = best_of_objects(values, np.ones(3, dtype=bool), [1, 1, 1], direction)
+    best = best_of_objects(values, np.ones(3, dtype=bool), [0, 1, 2], 3, direction)
     assert best.dtype == np.float32
     expected = int(np.count_nonzero(values > 0.8 if direction == ">" else values < 0.8))
     assert scan(best, [0.8], direction) == {"0.8": expected} == {"0.8": 1}
@@ -47,4 +47,4 @@ def test_chunks_add_and_whole_numbers_are_values():
 
 
 def test_no_events():
-    assert scan(best_of_objects([], [], [], ">"), [1.0], ">") == {"1.0": 0}
+    assert scan(best_of_objects([], [], [], 0, ">"), [1.0], ">") == {"1.0": 0}

@@ -131,12 +131,22 @@ def test_at_surface_and_a_surface_crossed_twice() -> None:
 
 
 def test_surfaces_are_numbered_by_version() -> None:
-    assert surface_id("IPA") == 90
-    assert surface_id("IPA", (6, 0, 1)) == 84
+    assert [surface_id(name) for name in ("IPA", "OPA", "TSDA")] == [90, 95, 96]
+    assert [surface_id(name, (6, 2, 9)) for name in ("IPA", "OPA", "TSDA")] == [84, 85, 86]
+    assert "IPA_Front" not in surface_ids((6, 0, 0))
     for version in ((5, 0, 0), (6, 0, 0), (6, 6, 0), (6, 13, 2), None):
         assert [surface_ids(version)[name] for name in ("TT_Front", "TT_Mid", "TT_Back")] == [0, 1, 2]
     with pytest.raises(UserError, match=r"no surface 'TT_Frnt'. Did you mean 'TT_Front'"):
         surface_id("TT_Frnt")
+
+
+def test_numbers_of_surfaces_are_those_of_real_events(golden: ak.Array) -> None:
+    """Planes lie where they are: the files are of EventNtuple 6.3. Millimetres, z."""
+    for name, z in {"TT_Front": -1631.1, "TT_Mid": 10.1, "TT_Back": 1639.1, "TSDA": -5967.0}.items():
+        segments = golden.trk.segs.at(surface_id(name, (6, 3, 0)))
+        found = ak.flatten(segments.pos.z, axis=None)
+        assert len(found) > 0
+        assert np.allclose(found, z, atol=0.5), name
 
 
 def test_tracks_without_segments_and_events_without_tracks() -> None:

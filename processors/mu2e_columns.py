@@ -110,7 +110,7 @@ def crv_columns(chunk: Chunk, cutset: Cutset, event: np.ndarray) -> Columns:
         values, places = pairs.closest(target)
         columns[name], columns[f"{name}_idx"] = values[event], places[event].astype(np.int32)
     columns["vetoed"] = hit[event]
-    columns["missed"] = reason_missed(pairs, chunk.coincidences, hit, low, high)[event]
+    columns["missed"] = reason_missed(pairs, chunk.tracks, chunk.coincidences, hit, (low, high))[event]
     columns["missed_by"] = outside_by(pairs, low, high)[event]
     return columns
 

@@ -35,8 +35,6 @@ def why_missed(row: Mapping[str, Any]) -> str:
     reason = REASONS[int(row["missed"])]
     if int(row["missed"]) != 3:
         return reason
-    if row["missed_by"] == 0:
-        return "only coincidences outside the limits on their times"
     return f"nearest coincidence outside the window by {row['missed_by']:.3f} ns"
 
 

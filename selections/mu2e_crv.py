@@ -27,6 +27,7 @@ REASONS = {
     2: "no electron track in the middle of the tracker",
     3: "all coincidences outside the window",
     4: "vetoed by time, not by the model",
+    5: "only coincidences outside the limits on their times",
 }
 
 
@@ -160,13 +161,22 @@ def outside_by(pairs: TimeDifferences, low: float, high: float) -> npt.NDArray[n
     return np.where(np.isfinite(nearest), nearest, np.nan)
 
 
-def reason_missed(pairs: TimeDifferences, coincidences: Coincidences, vetoed: Mask, low: float, high: float) -> Numbers:
+def reason_missed(
+    pairs: TimeDifferences, tracks: Tracks, coincidences: Coincidences, vetoed: Mask, window: tuple[float, float]
+) -> Numbers:
     """Return ``[E]`` why the veto missed an event, a key of :data:`REASONS`.
 
-    A coincidence that only the time filter removed counts as outside the window.
+    Args:
+        pairs: those that may veto.
+        tracks: of the same events.
+        coincidences: all of them.
+        vetoed: events [E] that are vetoed.
+        window: in dT.
     """
-    reason = np.where(pairs.counts > 0, 3, 2)
-    reason[pairs.any_within(low, high)] = 4
+    reason = np.where(pairs.counts > 0, 3, 5)
+    reason[pairs.any_within(*window)] = 4
+    crossing = tracks.event[tracks.mid.track[tracks.electron[tracks.mid.track]]]
+    reason[np.bincount(crossing, minlength=pairs.n_events) == 0] = 2
     reason[coincidences.counts == 0] = 1
     reason[vetoed] = 0
     return reason.astype(np.int8)

@@ -44,7 +44,8 @@ def model_path(path: Path) -> Path:
     Raises:
         UserError: the schema cannot be read, or names none.
     """
-    where = path / SCHEMA if path.is_dir() else path
+    inside = path / "model" / SCHEMA  # a study, with its model in a folder
+    where = inside if inside.is_file() else path / SCHEMA if path.is_dir() else path
     if where.name != SCHEMA:
         return path
     name = _read(where).get("model")

@@ -52,7 +52,7 @@ def _same(one: Any, two: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 700])
 def test_a_result_does_not_depend_on_chunks(cosmics, size):
-    some = cosmics[: 30 if size == 1 else N_EVENTS]
+    some = cosmics[: 12 if size == 1 else N_EVENTS]
     parameters = CosmicParameters(cutsets=("SU2020b", "dev"), scans=SCANS)
     whole = _process(some, parameters)
     parts = [_process(some[start : start + size], parameters) for start in range(0, len(some), size)]

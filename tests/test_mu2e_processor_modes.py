@@ -12,7 +12,10 @@ import pytest
 from mucoffea.errors import UserError
 from mucoffea.processors.mu2e_coincidences import CoincidenceTable, coincidence_table
 from mucoffea.processors.mu2e_cosmic import CosmicBackground
+from mucoffea.processors.mu2e_event_info import why_missed
 from mucoffea.processors.mu2e_parameters import CosmicParameters
+from mucoffea.schemas.eventntuple import from_columns
+from mucoffea.toys.mu2e_eventntuple import ToySpec, generate_arrays
 
 from .support.mu2e_events import BACK, FRONT, MID, coincidence, events, segment, track
 
@@ -129,6 +132,43 @@ def test_coincidence_times_have_three_modes(mode, selected, unvetoed):
     assert counts["stages"]["Unvetoed"]["Inclusive"] == unvetoed
     assert counts["before_coincidence_times"]["Select"]["Inclusive"] == 3
     assert ("within_coinc_start_time" in counts["cutflow"]) == (mode == "event")
+    if mode == "filter":
+        rows = ak.to_list(result["columns"][0])
+        assert [why_missed(row) for row in rows] == ["only coincidences outside the limits on their times"] * 2
+
+
+def test_each_reason_has_its_words():
+    no_middle = [track([segment(FRONT), segment(BACK)])], [coincidence()]
+    outside = [track()], [coincidence(800.0), coincidence(1200.0)]
+    array = events([GOOD, no_middle, outside, TIMELY])
+    cuts = dict.fromkeys(("thru_trk", "within_t0", "within_t0err", "unvetoed"), False)
+    words = [why_missed(row) for row in ak.to_list(_process(array, cuts=cuts)["columns"][0])]
+    assert words == [
+        "no coincidence",
+        "no electron track in the middle of the tracker",
+        "nearest coincidence outside the window by 50.000 ns",
+        "vetoed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("toy", "spill", "cut"),
+    [
+        ({"helix": "ch"}, True, "within_t0"),
+        ({"on_spill": False}, False, "within_t0"),
+        ({"data": True, "mix": True}, True, "is_truth_electron"),
+        ({"version": "6.3.0"}, True, "unvetoed"),
+    ],
+)
+def test_toys_of_every_kind_are_processed(toy, spill, cut):
+    spec = ToySpec(sample="cosmic", events=400, enriched=0.9, **toy)
+    kind = "data" if spec.data else "mc"
+    array = from_columns(generate_arrays(spec), {"dataset": "hand", "kind": kind, "on_spill": spill})
+    counts = _process(array, fit=toy.get("helix"))["counters"]["mu2e"]["alpha"]
+    assert counts["stages"]["Select"]["Inclusive"] > 100
+    assert counts["stages"]["Unvetoed"]["Inclusive"] < 0.1 * counts["stages"]["Select"]["Inclusive"]
+    absent = {"within_t0": not spill, "is_truth_electron": spec.data}.get(cut, False)
+    assert (cut in counts["cutflow"]) == (not absent)
 
 
 # A trained veto.

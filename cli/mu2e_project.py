@@ -293,8 +293,16 @@ def _remarks(request: Request, answer: Answer) -> Iterator[str]:
             f"{answer.toys.experiments} experiments, seed {answer.toys.seed}: the interval holds the true inefficiency "
             f"in {100 * known.mean():.1f} % of them"
         )
-    if request.plan.days is not None and answer.smooth is not None and answer.smooth > request.plan.days:
-        yield f"the plan ends after {request.plan.days:g} days; its last stretch was prolonged"
+    if request.plan.days is not None:
+        from ..outputs.projection import project
+
+        days = request.plan.days
+        last = project(request.start, request.plan, [days], method=request.method, confidence=request.confidence)
+        at_end = float(last.uncertainty[0])
+        beyond = (
+            "" if answer.smooth is not None and answer.smooth <= days else "; times beyond prolong its last stretch"
+        )
+        yield f"the plan ends after {days:g} days with an uncertainty of {at_end:.3g}{beyond}"
     if request.start.unvetoed == 0:
         yield "no event is unvetoed: the inefficiency is taken as 0, and these times are too short"
     if answer.smooth is None:

@@ -17,6 +17,8 @@ from .mu2e_style import BLUE, ORANGE, Head, mu2e_style, panels
 from .style import readable, save
 
 Files = tuple[Path, Path]
+#: Inefficiencies are drawn in 10⁻⁴.
+_UNITS = 1e4
 GREEN, GREY = "#029E73", "#6f6f6f"
 
 
@@ -136,20 +138,20 @@ def plot_projection(
         if discrete is not None:
             _uncertainty(upper, discrete, GREY, 1.0, "counts rounded down")
         _uncertainty(upper, expectation, ORANGE, 2.0, "expected counts")
-        upper.axhline(target, color="black", linestyle="--", linewidth=1.5, label=f"target {target:g}")
+        upper.axhline(_UNITS * target, color="black", linestyle="--", linewidth=1.5, label=f"target {target:g}")
         _mark(axes, marks or {})
         known = expectation.uncertainty[np.isfinite(expectation.uncertainty)]
         upper.set_xlim(0, float(expectation.wall_days[-1]))
-        upper.set_ylim(0, min(6 * target, 1.2 * float(np.max(known, initial=target))))
+        upper.set_ylim(0, _UNITS * min(6 * target, 1.2 * float(np.max(known, initial=target))))
         upper.set_xlabel("Wall time [days]")
-        upper.set_ylabel("Uncertainty of the inefficiency")
+        upper.set_ylabel("Uncertainty of the inefficiency [$10^{-4}$]")
         upper.legend(loc="upper right")
     return save(figure, stem)
 
 
 def _uncertainty(axes: Axes, one: Projection, colour: str, width: float, label: str) -> None:
     known = np.isfinite(one.uncertainty)
-    axes.plot(one.wall_days[known], one.uncertainty[known], color=colour, linewidth=width, label=label)
+    axes.plot(one.wall_days[known], _UNITS * one.uncertainty[known], color=colour, linewidth=width, label=label)
 
 
 def _mark(axes: Sequence[Axes], marks: Mapping[str, float | None]) -> None:
@@ -162,7 +164,7 @@ def _mark(axes: Sequence[Axes], marks: Mapping[str, float | None]) -> None:
 
 
 def _band(axes: Axes, toys: ToyStudy) -> None:
-    low, middle, high = toys.quantiles
+    low, middle, high = _UNITS * toys.quantiles
     axes.fill_between(toys.wall_days, low, high, color=BLUE, alpha=0.25, linewidth=0, label="68 % of experiments")
     axes.plot(toys.wall_days, middle, color=BLUE, linewidth=1.2, label="median experiment")
 

@@ -65,6 +65,8 @@ def flow_of_combinations(
     `passing` returns `[events]` that pass a list of cuts.
     """
     squares = weights * weights
+    # Unweighted events are counted once, not summed three times.
+    unit = bool(np.all(weights == 1.0))
     flow: Flow = {}
     for i, cut in enumerate((ALL, *cuts)):
         alone, others = ([cut], [*cuts[: i - 1], *cuts[i:]]) if i else ([], list(cuts))
@@ -72,9 +74,10 @@ def flow_of_combinations(
         for suffix, names in (("", cuts[:i]), ("_alone", alone), ("_minus_one", others)):
             # Without a cut every event passes, whatever it holds.
             chosen = passing(names) if names else np.ones(len(weights), dtype=bool)
-            row[f"n{suffix}"] = int(np.count_nonzero(chosen))
-            row[f"sumw{suffix}"] = float(weights[chosen].sum())
-            row[f"sumw2{suffix}"] = float(squares[chosen].sum())
+            n = int(np.count_nonzero(chosen))
+            row[f"n{suffix}"] = n
+            row[f"sumw{suffix}"] = float(n) if unit else float(weights[chosen].sum())
+            row[f"sumw2{suffix}"] = float(n) if unit else float(squares[chosen].sum())
         flow[cut] = row
     return flow
 
@@ -161,10 +164,10 @@ def _by_pattern(
         patterns = np.arange(1 << len(passed), dtype=np.uint64)
     else:
         patterns, code = np.unique(code, return_inverse=True)
-    code = code.astype(np.intp)
-    n = np.bincount(code, minlength=len(patterns))
-    sumw = np.bincount(code, weights, minlength=len(patterns))
-    sumw2 = np.bincount(code, weights * weights, minlength=len(patterns))
+    place = code.astype(np.intp)
+    n = np.bincount(place, minlength=len(patterns))
+    sumw = np.bincount(place, weights, minlength=len(patterns))
+    sumw2 = np.bincount(place, weights * weights, minlength=len(patterns))
     return patterns, (n, sumw, sumw2)
 
 

@@ -9,9 +9,10 @@ import awkward as ak
 import numpy as np
 
 from ..outputs.columns import table
+from ..selections.mu2e_arrays import Mask, numbers
 from ..selections.mu2e_crv import Coincidences, TimeDifferences, time_differences
 from ..selections.mu2e_cuts import Chunk
-from ..selections.mu2e_tracks import Mask, Tracks, numbers, reduce_tracks
+from ..selections.mu2e_tracks import Tracks, reduce_tracks
 from . import base
 from .mu2e_columns import IDENTITY, track_columns
 from .mu2e_parameters import Mu2eParameters, check_defined

@@ -20,9 +20,10 @@ import awkward as ak
 import numpy as np
 
 from ..selections.cutsets import Cutset
+from ..selections.mu2e_arrays import Mask, Numbers, numbers, taken
 from ..selections.mu2e_crv import PEAK_DT, outside_by, reason_missed
 from ..selections.mu2e_cuts import Chunk, vetoed
-from ..selections.mu2e_tracks import Crossings, Genealogy, Mask, Numbers, Tracks, numbers
+from ..selections.mu2e_tracks import Crossings, Genealogy, Tracks
 from .mu2e_stages import Masks, Stage
 
 Columns = dict[str, Any]
@@ -90,11 +91,11 @@ def track_columns(tracks: Tracks, track: np.ndarray) -> Columns:
     columns: Columns = {column: _first(front, name, track) for name, column in names.items() if name in front.values}
     columns |= {"t_mid": _first(mid, "time", track), "t0err": _first(mid, "t0err", track)}
     starts = np.cumsum(tracks.counts) - tracks.counts
-    columns["nactive"] = _taken(tracks.nactive.astype(np.int32), track, 0)
-    columns["trkqual"] = _taken(tracks.quality.astype(np.float32), track, np.nan)
-    columns["pdg"] = _taken(tracks.pdg.astype(np.int32), track, 0)
+    columns["nactive"] = taken(tracks.nactive.astype(np.int32), track, 0)
+    columns["trkqual"] = taken(tracks.quality.astype(np.float32), track, np.nan)
+    columns["pdg"] = taken(tracks.pdg.astype(np.int32), track, 0)
     place = np.arange(len(tracks)) - starts[tracks.event]
-    columns["track"] = _taken(place.astype(np.int32), track, -1)
+    columns["track"] = taken(place.astype(np.int32), track, -1)
     return columns
 
 
@@ -117,27 +118,20 @@ def crv_columns(chunk: Chunk, cutset: Cutset, event: np.ndarray) -> Columns:
 
 def truth_columns(genealogy: Genealogy, track: np.ndarray) -> Columns:
     """Return the particle that made the track, and the cosmic ray it comes from."""
-    leading = _taken(genealogy.leading, track, -1)
-    parent = _taken(genealogy.cosmic_parent, track, -1)
+    leading = taken(genealogy.leading, track, -1)
+    parent = taken(genealogy.cosmic_parent, track, -1)
     return {
-        "mc_pdg": _taken(genealogy["pdg"].astype(np.int32), leading, 0),
-        "mc_nhits": _taken(genealogy["nhits"].astype(np.int32), leading, 0),
-        "mc_p": _taken(genealogy.momentum, leading, np.nan),
-        "mc_start_code": _taken(genealogy["startCode"].astype(np.int32), leading, 0),
-        "parent_pdg": _taken(genealogy["pdg"].astype(np.int32), parent, 0),
-        "parent_p": _taken(genealogy.momentum, parent, np.nan),
+        "mc_pdg": taken(genealogy["pdg"].astype(np.int32), leading, 0),
+        "mc_nhits": taken(genealogy["nhits"].astype(np.int32), leading, 0),
+        "mc_p": taken(genealogy.momentum, leading, np.nan),
+        "mc_start_code": taken(genealogy["startCode"].astype(np.int32), leading, 0),
+        "parent_pdg": taken(genealogy["pdg"].astype(np.int32), parent, 0),
+        "parent_p": taken(genealogy.momentum, parent, np.nan),
     }
 
 
 def _first(crossings: Crossings, name: str, track: np.ndarray) -> Numbers:
-    return _taken(crossings.first(name), track, np.nan)
-
-
-def _taken(values: Numbers, places: np.ndarray, missing: float) -> Numbers:
-    """Return ``values[places]``; ``missing`` where the place is -1."""
-    found = np.full(len(places), missing, dtype=values.dtype)
-    found[places >= 0] = values[places[places >= 0]]
-    return found
+    return taken(crossings.values[name], taken(crossings.first_crossing, track, -1), np.nan)
 
 
 def _bit(mask: Mask, event: np.ndarray, track: np.ndarray, level: str) -> Mask:

@@ -19,9 +19,10 @@ from ..outputs.columns import table
 from ..selections import veto_model
 from ..selections.cut_manager import CutManager
 from ..selections.cutsets import Cutset
+from ..selections.mu2e_arrays import Mask
 from ..selections.mu2e_crv import Coincidences, TimeDifferences, count_windows, time_differences, within_times
 from ..selections.mu2e_cuts import VETO_CUT, WINDOWS, Chunk
-from ..selections.mu2e_tracks import Mask, Tracks, reduce_tracks
+from ..selections.mu2e_tracks import Tracks, reduce_tracks
 from . import base
 from .mu2e_coincidences import coincidence_rows
 from .mu2e_columns import event_rows, in_order
@@ -33,7 +34,7 @@ from .mu2e_stages import (
     STAGES,
     Masks,
     Stage,
-    any_object,
+    any_track,
     before_coincidence_times,
     count_momentum_windows,
     scan_threshold,
@@ -116,7 +117,7 @@ class CosmicBackground(base.Analysis):
             p = tracks.front.values["p"]
             blind = np.zeros(len(tracks), dtype=bool)
             blind[tracks.front.track[(p > low) & (p < high)]] = True
-            seen = ~any_object(blind & tracks.electron, tracks.counts)
+            seen = ~any_track(blind & tracks.electron, tracks)
             if not seen.all():
                 events = events[seen]
                 tracks = reduce_tracks(events, fit, truth=is_mc)
@@ -174,7 +175,8 @@ class CosmicBackground(base.Analysis):
         names = [name for name in self.parameters.scans if any(name in cut.thresholds for cut in masks.cuts)]
         if names:
             counted["scans"] = {
-                name: scan_threshold(name, self.parameters.scan_values(name), masks, manager, cutset) for name in names
+                name: scan_threshold(name, self.parameters.scan_values(name), masks, manager, cutset, select)
+                for name in names
             }
         return counted
 

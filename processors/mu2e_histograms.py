@@ -13,8 +13,8 @@ import numpy as np
 
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
+from ..selections.mu2e_arrays import Mask, Numbers
 from ..selections.mu2e_cuts import Chunk
-from ..selections.mu2e_tracks import Mask, Numbers
 
 P = "$p$ at the tracker entrance"
 MEV = "MeV/c"

@@ -14,6 +14,7 @@ import numpy as np
 from ..selections.cut_manager import CutManager
 from ..selections.cut_scan import best_of_objects, scan
 from ..selections.cutsets import Cutset
+from ..selections.mu2e_arrays import Mask
 from ..selections.mu2e_cuts import (
     BY_NAME,
     COMPARISONS,
@@ -28,7 +29,7 @@ from ..selections.mu2e_cuts import (
     cut_mask,
     defined,
 )
-from ..selections.mu2e_tracks import Mask
+from ..selections.mu2e_tracks import Tracks
 
 STAGES = ("All", "Preselect", "Select", "Unvetoed")
 INCLUSIVE = "Inclusive"
@@ -93,10 +94,10 @@ def stages(manager: CutManager, *, veto_in_preselect: bool = False) -> tuple[Sta
     )
 
 
-def any_object(objects: Mask, counts: np.ndarray) -> Mask:
-    """Return ``[E]`` whether any of the ``objects`` [T] of an event is marked."""
-    found = np.zeros(len(counts), dtype=bool)
-    found[np.repeat(np.arange(len(counts)), counts)[objects]] = True
+def any_track(marked: Mask, tracks: Tracks) -> Mask:
+    """Return ``[E]`` whether any track of an event is ``marked`` [T]."""
+    found = np.zeros(len(tracks.counts), dtype=bool)
+    found[tracks.event[marked]] = True
     return found
 
 
@@ -109,7 +110,7 @@ def count_momentum_windows(stage: Stage, masks: Masks, cutset: Cutset, windows: 
     objects = stage.objects if stage.name != "All" else tracks.electron
     found = {INCLUSIVE: int(np.count_nonzero(stage.events))}
     for window, cut in windows.items():
-        found[window] = int(np.count_nonzero(any_object(objects & masks(cut, cutset), tracks.counts)))
+        found[window] = int(np.count_nonzero(any_track(objects & masks(cut, cutset), tracks)))
     return found
 
 
@@ -125,7 +126,7 @@ def before_coincidence_times(manager: CutManager, found: Sequence[Stage]) -> tup
 
 
 def scan_threshold(
-    name: str, values: Sequence[float], masks: Masks, manager: CutManager, cutset: Cutset
+    name: str, values: Sequence[float], masks: Masks, manager: CutManager, cutset: Cutset, select: Stage
 ) -> dict[str, dict[str, int]]:
     """Return threshold → events selected, and unvetoed, if the threshold ``name`` were that.
 
@@ -133,7 +134,6 @@ def scan_threshold(
     and so is its other limit.
     """
     cut = next(cut for cut in masks.cuts if name in cut.thresholds)
-    select = next(stage for stage in stages(manager) if stage.name == "Select")
     others = tuple(one for one in select.cuts if one != cut.name)
     veto = manager.is_active(VETO_CUT)
     if cut.name == VETO_CUT:

@@ -16,7 +16,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from .mu2e_tracks import Mask, Numbers, Tracks, numbers
+from .mu2e_arrays import Mask, Numbers, numbers
+from .mu2e_tracks import Tracks
 
 #: The most likely dT of a cosmic ray, ns.
 PEAK_DT = 42.2

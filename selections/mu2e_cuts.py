@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 
 from .cutsets import CutDeclaration
+from .mu2e_arrays import Mask, Numbers
 from .mu2e_crv import Coincidences, TimeDifferences
-from .mu2e_tracks import Crossings, Mask, Numbers, Tracks
+from .mu2e_tracks import Crossings, Tracks
 
 Direction = Literal["<", ">"]
 Level = Literal["event", "object"]

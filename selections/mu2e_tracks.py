@@ -19,8 +19,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
+from .mu2e_arrays import Mask, Numbers, components, lists, magnitude, numbers, taken
 
 #: Surface ids of the tracker's entrance, middle and exit; those of other surfaces have changed with versions.
 TT_FRONT, TT_MID, TT_BACK = 0, 1, 2
@@ -64,12 +63,16 @@ class Crossings:
         """Return ``[T]`` the highest ``name`` of each track; -inf without a crossing, NaN where any is NaN."""
         return self._reduced(np.maximum, name, -np.inf)
 
+    @cached_property
+    def first_crossing(self) -> npt.NDArray[np.int64]:
+        """Position of the first crossing of each track in the file, ``[T]``; -1 without."""
+        found = np.full(self.n_tracks, -1, dtype=np.int64)
+        found[self.present] = self._starts
+        return found
+
     def first(self, name: str) -> Numbers:
         """Return ``[T]`` the value at the first crossing in the file; NaN without."""
-        values = self.values[name]
-        found = np.full(self.n_tracks, np.nan, dtype=np.result_type(values.dtype, np.float32))
-        found[self.present] = values[self._starts]
-        return found
+        return taken(self.values[name], self.first_crossing, np.nan)
 
     def _reduced(self, operation: np.ufunc, name: str, empty: float) -> Numbers:
         values = self.values[name]
@@ -100,9 +103,12 @@ class Genealogy:
         self.n_tracks = n_tracks
         self.counts: npt.NDArray[np.int64] = numbers(ak.num(self._particles.pdg, axis=2))
         self.track: npt.NDArray[np.int64] = np.repeat(np.arange(n_tracks), self.counts)
+        self._columns: dict[str, Numbers] = {}
 
     def __getitem__(self, name: str) -> Numbers:
-        return numbers(self._particles[name])
+        if name not in self._columns:
+            self._columns[name] = numbers(self._particles[name])
+        return self._columns[name]
 
     @cached_property
     def momentum(self) -> Numbers:
@@ -262,37 +268,3 @@ def _true_momentum(trk: Any, front: Crossings, genealogy: Genealogy | None) -> N
         leading = genealogy.leading[front.track]
         found = np.where(leading >= 0, genealogy.momentum[leading], np.nan)
     return found
-
-
-def magnitude(*parts: Numbers) -> Numbers:
-    """Return the length of a vector: summed in double precision, rounded once to that of the components."""
-    squares = sum(np.square(part, dtype=np.float64) for part in parts)
-    return np.asarray(np.sqrt(squares), dtype=np.result_type(*parts))
-
-
-def components(vector: Any) -> tuple[Numbers, Numbers, Numbers]:
-    """Return x, y, z of ``[..]`` vectors as flat arrays."""
-    return numbers(vector.x), numbers(vector.y), numbers(vector.z)
-
-
-def lists(array: Any) -> Any:
-    """Return ``[E,T,S]`` with an empty list where a track has None."""
-    return ak.fill_none(array, [], axis=1) if _optional(array) else array
-
-
-def numbers(array: Any, *, missing: Any = None) -> npt.NDArray[Any]:
-    """Return the numbers of an array of any depth, flat; ``missing`` stands for None."""
-    if isinstance(array, np.ndarray):
-        return array
-    if missing is not None and _optional(array):
-        array = ak.fill_none(array, missing, axis=-1)
-    return np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
-
-
-def _optional(array: Any) -> bool:
-    form = array.layout.form
-    while form.is_list:
-        form = form.content
-        if form.is_option:
-            return True
-    return bool(form.is_option)

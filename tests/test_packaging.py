@@ -22,18 +22,24 @@ def test_the_packages_listed_are_the_folders_with_an_init():
     assert listed == found
 
 
-def test_every_yaml_of_the_package_is_package_data():
+def test_every_data_file_of_the_package_is_package_data():
     with (ROOT / "pyproject.toml").open("rb") as file:
-        data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+        settings = tomllib.load(file)["tool"]["setuptools"]
+    data = settings["package-data"]
     shipped = {
         path
         for package, patterns in data.items()
         for pattern in patterns
         for path in ROOT.joinpath(*package.split(".")[1:]).glob(pattern)
     }
-    rooms = ("corrections", "datasets", "filesets", "processors", "selections")
-    needed = {path for room in rooms for path in (ROOT / room).rglob("*.yaml")}
-    assert needed
+    rooms = {name.split(".")[1] for name in settings["packages"] if "." in name}
+    needed = {
+        path
+        for room in rooms
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert {path.suffix for path in needed} == {".yaml", ".mplstyle"}
     assert needed <= shipped
 
 

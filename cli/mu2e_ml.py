@@ -27,6 +27,8 @@ EXAMPLES = """\
   python main.py --datasets mytoys/mu2e_ce --processor mu2e_coincidences --set spill=on --output-dir electrons
   python main.py mu2e train cosmics electrons --output-dir veto
 """
+#: Trees of a model in the ablation.
+ABLATION_ROUNDS = 100
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -82,7 +84,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="of the training; last digits depend on it (default 1)"
     )
-    parser.add_argument("--ablation", action="store_true", help="also leave out and add features one by one")
+    parser.add_argument("--ablation", action="store_true", help="also leave out and add features one by one, minutes")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier study in DIR")
     return parser
 
@@ -153,8 +155,10 @@ def _ablation(table: Table, settings: Settings, console: Console) -> dict[str, S
 
     from ..ml.crv_ablation import add_one, drop_one, number_of_studies
 
-    # The hyper-parameters stay the same, so that the features are all that changes.
-    fixed = settings.model_copy(update={"grid": ()})
+    # The hyper-parameters stay the same, so that the features are all that changes. There are many studies, and fewer
+    # trees show the same.
+    fewer = settings.booster.model_copy(update={"rounds": min(settings.booster.rounds, ABLATION_ROUNDS)})
+    fixed = settings.model_copy(update={"grid": (), "booster": fewer})
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("ablation", total=number_of_studies(len(table.features)))
         return {

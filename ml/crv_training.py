@@ -144,10 +144,18 @@ def choose(table: Table, training: Array, validation: Array, settings: Settings)
     curve, then the simplest.
     """
     rows = training[table.event]
-    tried = []
+    longest: dict[Booster, int] = {}
     for booster in settings.candidates:
-        model = fit(table.values[rows], table.label[rows], booster, settings)
-        tried.append(_with_threshold(table, model, booster, validation, settings.target))
+        kind = booster.model_copy(update={"rounds": 1})
+        longest[kind] = max(longest.get(kind, 0), booster.rounds)
+    tried = []
+    for kind, rounds in longest.items():
+        whole = fit(table.values[rows], table.label[rows], kind.model_copy(update={"rounds": rounds}), settings)
+        for booster in settings.candidates:
+            if booster.model_copy(update={"rounds": 1}) == kind:
+                # The first trees of a long training are those of a shorter one.
+                model = whole if booster.rounds == rounds else whole[: booster.rounds]
+                tried.append(_with_threshold(table, model, booster, validation, settings.target))
     best = min(tried, key=lambda one: (not one.threshold.reached, one.threshold.counts.deadtime, -one.validation_auc))
     return replace(best, tried=tuple(tried)) if len(tried) > 1 else best
 

@@ -125,6 +125,16 @@ def test_the_grid_is_searched_on_validation_events(table: Table) -> None:
     assert [fold.chosen.booster for fold in study.folds] == [good] * 3
 
 
+def test_rounds_of_a_grid_are_those_of_separate_trainings(table: Table) -> None:
+    grid = (Booster(rounds=10), Booster(rounds=40), Booster(rounds=20, max_depth=2))
+    tried = train_final(table, FAST.model_copy(update={"grid": grid})).tried
+    assert {one.booster for one in tried} == set(grid)
+    for one in tried:
+        alone = train_final(table, FAST.model_copy(update={"booster": one.booster}))
+        assert predict(one.model, table.values).tobytes() == predict(alone.model, table.values).tobytes()
+        assert one.threshold == alone.threshold
+
+
 def test_ablation_finds_the_feature_that_matters() -> None:
     settings = Settings(folds=2, target=0.9, features=("PEs", "dT", "crv_x"), booster=Booster(rounds=20), threads=1)
     data = build_table(*two_gaussians(1500, 2.0), settings)

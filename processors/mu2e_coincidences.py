@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 
 import awkward as ak
 import numpy as np
+from pydantic import Field
 
 from ..outputs.columns import table
 from ..selections.mu2e_arrays import Mask, numbers
 from ..selections.mu2e_crv import Coincidences, TimeDifferences, time_differences
-from ..selections.mu2e_cuts import Chunk
+from ..selections.mu2e_cuts import VETO, VETO_CUT, Chunk
 from ..selections.mu2e_tracks import Tracks, reduce_tracks
 from . import base
 from .mu2e_columns import IDENTITY, track_columns
 from .mu2e_parameters import Mu2eParameters, check_defined
+from .mu2e_recipe import cut_sentences
 from .mu2e_requirements import coincidence_requirements, cut_requirements
 from .mu2e_stages import Masks
 
@@ -109,9 +111,9 @@ def _or_nan(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 class CoincidenceParameters(Mu2eParameters):
-    """Parameters of the table of coincidences."""
+    """Parameters of the table of coincidences: one cutset, whose veto is not asked."""
 
-    cutsets: tuple[str, ...] = ("MLPreprocess",)
+    cutsets: tuple[str, ...] = Field(default=("MLPreprocess",), min_length=1, max_length=1)
 
 
 class CoincidenceTable(base.Analysis):
@@ -129,6 +131,11 @@ class CoincidenceTable(base.Analysis):
         """See :meth:`base.Analysis.requirements`."""
         return (*cut_requirements(self.parameters, kind), *coincidence_requirements())
 
+    def recipe(self) -> base.Recipe:
+        """See :meth:`base.Analysis.recipe`."""
+        sentences = cut_sentences(self.parameters, self.parameters.resolved())
+        return base.Recipe(cuts={name: text for name, text in sentences.items() if name != VETO_CUT})
+
     def process(self, events: Any) -> dict[str, dict[str, Any]]:
         """Return the result of one chunk of NanoEvents."""
         parameters = self.parameters
@@ -140,7 +147,7 @@ class CoincidenceTable(base.Analysis):
         masks = Masks(chunk, on_spill=on_spill)
         check_defined((cutset,), masks.cuts, is_data=base.is_data(events), on_spill=on_spill)
         manager = masks.manager(cutset)
-        manager.toggle_groups({"Veto": False})
+        manager.toggle_groups({VETO: False})
         rows = _table(events, tracks, coincidences, manager.objects())
         found = {
             "sumw": float(len(events)),

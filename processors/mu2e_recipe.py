@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ..selections.cutsets import CutDeclaration, Cutset
 from ..selections.mu2e_cuts import COMPARISONS, CUTS, MOMENTUM, ON_SPILL_ONLY, PRESELECT, VETO, VETO_CUT
-
-if TYPE_CHECKING:
-    from .mu2e_parameters import CosmicParameters
+from .mu2e_parameters import CosmicParameters, Mu2eParameters
 
 OFF = "off"
 
 
-def cut_sentences(parameters: CosmicParameters, cutsets: Sequence[Cutset]) -> dict[str, str]:
+def cut_sentences(parameters: Mu2eParameters, cutsets: Sequence[Cutset]) -> dict[str, str]:
     """Return cut → what it asks, once where all cutsets ask the same."""
     sentences: dict[str, str] = {}
     for cut in CUTS:
@@ -50,9 +47,10 @@ def region_cuts(parameters: CosmicParameters, cutsets: Sequence[Cutset]) -> dict
     return regions
 
 
-def _limits(cut: CutDeclaration, cutset: Cutset, parameters: CosmicParameters) -> str:
-    if cut.name == VETO_CUT and parameters.veto_model is not None:
-        return f"{parameters.veto_model.path.name} scores below {parameters.veto_model.threshold:g}"
+def _limits(cut: CutDeclaration, cutset: Cutset, parameters: Mu2eParameters) -> str:
+    model = parameters.veto_model if isinstance(parameters, CosmicParameters) else None
+    if cut.name == VETO_CUT and model is not None:
+        return f"{model.path.name} scores below {model.threshold:g}"
     if cut.name == VETO_CUT:
         low, high = (cutset.thresholds[key] for key in cut.thresholds)
         filtered = ", coincidences at wrong times left out" if parameters.coincidence_time == "filter" else ""

@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 from mucoffea.errors import UserError
-from mucoffea.processors.mu2e_coincidences import CoincidenceTable, coincidence_table
+from mucoffea.processors.mu2e_coincidences import CoincidenceParameters, CoincidenceTable, coincidence_table
 from mucoffea.processors.mu2e_cosmic import CosmicBackground
 from mucoffea.processors.mu2e_event_info import why_missed
 from mucoffea.processors.mu2e_parameters import CosmicParameters
@@ -261,6 +261,9 @@ def test_the_analysis_of_coincidences_keeps_selected_events_before_the_veto():
     assert result["counters"]["mu2e"]["MLPreprocess"]["selected"] == 2
     data = CoincidenceTable().process(events([TIMELY], kind="data"))["hand"]["columns"][0]
     assert tuple(data.fields) == COLUMNS
+    assert "unvetoed" not in CoincidenceTable().recipe().cuts
+    with pytest.raises(ValueError, match="at most 1 item"):
+        CoincidenceParameters(cutsets=("alpha", "dev"))
 
 
 # Bad parameters.

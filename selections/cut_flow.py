@@ -160,11 +160,11 @@ def _by_pattern(
     code = np.zeros(len(weights), dtype=np.uint64)
     for i, mask in enumerate(passed):
         code |= mask.astype(np.uint64) << np.uint64(i)
+    place: npt.NDArray[np.intp]
     if len(passed) <= _MAX_BITS_DENSE:
-        patterns = np.arange(1 << len(passed), dtype=np.uint64)
+        patterns, place = np.arange(1 << len(passed), dtype=np.uint64), code.astype(np.intp)
     else:
-        patterns, code = np.unique(code, return_inverse=True)
-    place = code.astype(np.intp)
+        patterns, place = np.unique(code, return_inverse=True)
     n = np.bincount(place, minlength=len(patterns))
     sumw = np.bincount(place, weights, minlength=len(patterns))
     sumw2 = np.bincount(place, weights * weights, minlength=len(patterns))

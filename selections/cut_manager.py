@@ -88,7 +88,7 @@ class CutManager:
             raise UserError(f"The cut '{name}' is one too many: {MOST_CUTS} fit on events, and as many on objects.")
         bit = np.uint64(1) << np.uint64(place)
         codes = self._object_codes if on_objects else self._event_codes
-        codes[passed] |= bit
+        codes |= passed.astype(np.uint64) << np.uint64(place)
         self._cuts[name] = Cut(name, description, group, on_objects, bit)
         self._active[name] = self._original[name] = active
 

@@ -157,7 +157,7 @@ def _threshold_curve(content: VetoScores, rows: Sequence[Row]) -> Figure:
     axes.set_xlim(odds[0], odds[-1])
     axes.set_xlabel(r"Threshold $t$, as $\log_{10}\,t/(1-t)$")
     axes.set_ylabel("Fraction of events")
-    _legend(axes, "upper center")
+    _legend(axes, "upper right")
     return figure
 
 

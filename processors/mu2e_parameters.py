@@ -144,13 +144,11 @@ class Mu2eParameters(base.Parameters):
         return tuple(self._changed(find_cutset(known, name)) for name in self.cutsets)
 
     def _changed(self, cutset: Cutset) -> Cutset:
-        active = {**cutset.active}
+        active: dict[str, bool] = {}
         if self.coincidence_time != "cutset":
             active |= dict.fromkeys(TIME_CUTS, self.coincidence_time == "event")
         active |= {cut.name: self.groups[cut.group] for cut in CUTS if cut.group in self.groups}
-        active |= self.cuts
-        thresholds = {**cutset.thresholds, **{name: float(value) for name, value in self.thresholds.items()}}
-        return cutset.model_copy(update={"active": active, "thresholds": thresholds})
+        return with_overrides(cutset, thresholds=self.thresholds, active={**active, **self.cuts})
 
     def on_spill(self, metadata: Mapping[str, Any]) -> bool:
         """Return whether the beam is on in a dataset with ``metadata``.

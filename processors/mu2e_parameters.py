@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from ..errors import UserError, closest
 from ..selections import veto_model
-from ..selections.cutsets import CutDeclaration, Cutset, find_cutset, read_cutsets
+from ..selections.cutsets import CutDeclaration, Cutset, find_cutset, read_cutsets, with_overrides
 from ..selections.mu2e_cuts import BY_NAME, COMPARISONS, CUTS, GROUPS, ON_SPILL_ONLY, TIME_CUTS, WINDOWS
 from . import base
 

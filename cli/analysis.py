@@ -117,6 +117,7 @@ def draft_setup(
     """
     chosen = name or _common_processor(datasets)
     analysis = find_analysis(chosen)
+    _check_schema(chosen, analysis, datasets)
     values = {} if config is None else read_config(config)
     folders = [*folders, *_correction_folders(values, config)]
     collected = _Collected([], [])
@@ -147,6 +148,11 @@ def draft_setup(
     )
 
 
+def schema_of(name: str | None) -> str | None:
+    """Return the schema that the analysis ``name`` reads; None if it reads any, or the datasets name the analysis."""
+    return None if name is None else find_analysis(name).schema
+
+
 def numbered(messages: Sequence[str]) -> str:
     """Return the message itself if there is one, else all of them as a numbered list."""
     if len(messages) == 1:
@@ -168,6 +174,15 @@ class _Collected(NamedTuple):
             yield
         except UserError as error:
             self.problems.append(Problem(component, str(error)))
+
+
+def _check_schema(name: str, analysis: type[Analysis], datasets: Sequence[Dataset]) -> None:
+    for dataset in datasets:
+        if analysis.schema not in (None, dataset.data_schema):
+            raise UserError(
+                f"The analysis {name} reads events of the schema '{analysis.schema}', the dataset '{dataset.name}' has "
+                f"'{dataset.data_schema}'. Choose another --processor, or leave the dataset out."
+            )
 
 
 def _common_processor(datasets: Sequence[Dataset]) -> str:

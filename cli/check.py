@@ -59,7 +59,7 @@ def _parser() -> Parser:
 
 def check(options: RunArguments) -> Checked:
     """Look at everything; nothing is written to the output folder, and no finding keeps another from being made."""
-    from .analysis import draft_setup
+    from .analysis import draft_setup, schema_of
     from .check_surroundings import executor_findings, output_findings
     from .inputs import find_inputs
 
@@ -68,6 +68,7 @@ def check(options: RunArguments) -> Checked:
     with noted(findings, "datasets"):
         inputs = find_inputs(
             options.datasets,
+            schema=schema_of(options.processor),
             era=options.era,
             max_files=options.max_files,
             open_remote=True,

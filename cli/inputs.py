@@ -54,6 +54,7 @@ def find_inputs(
     announce: Callable[[str], None],
     strict: bool = True,
     verify: bool = False,
+    schema: str | None = None,
 ) -> Inputs:
     """Resolve, generate and inspect everything that ``--datasets`` names.
 
@@ -65,13 +66,14 @@ def find_inputs(
         announce: called with a line for the user.
         strict: refuse a dataset YAML of simulation without cross section.
         verify: read each file whole and compare its checksum.
+        schema: what the analysis reads; ``all`` means the datasets of it.
 
     Raises:
         UserError: unknown dataset or era, contradiction, missing local file.
     """
     if max_files is not None and max_files < 1:
         raise UserError(f"--max-files must be at least 1, not {max_files}.")
-    datasets = [_with_era(one, era) for one in resolve(requests, load_registry(), strict=strict)]
+    datasets = [_with_era(one, era) for one in resolve(requests, load_registry(), strict=strict, schema=schema)]
     folders: list[Path] = []
     filesets = []
     for dataset in datasets:

@@ -123,12 +123,13 @@ def _work(
 
 def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
     """Return the inspected input and the processor."""
-    from .analysis import draft_setup
+    from .analysis import draft_setup, schema_of
     from .inputs import find_inputs
     from .preflight import at_start
 
     inputs = find_inputs(
         options.datasets,
+        schema=schema_of(options.processor),
         era=options.era,
         max_files=options.max_files,
         open_remote=not options.dry_run,

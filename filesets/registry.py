@@ -60,19 +60,21 @@ def read_datasets(path: Path, *, strict: bool = True) -> list[Dataset]:
     return [_yaml_dataset(document, document.data, (), strict)]
 
 
-def resolve(requests: Sequence[str], registry: Mapping[str, Dataset], *, strict: bool = True) -> list[Dataset]:
+def resolve(
+    requests: Sequence[str], registry: Mapping[str, Dataset], *, strict: bool = True, schema: str | None = None
+) -> list[Dataset]:
     """Return the datasets that ``requests`` name, in their order, each once.
 
     A request is a name, a glob pattern over names, ``all``, or a path: YAML, fileset JSON (``.json``, ``.json.gz``), a
     ROOT file or an address of one, a folder of ROOT files, or a pattern of such paths. ``strict``: see
-    :func:`read_datasets`.
+    :func:`read_datasets`. With ``schema``, ``all`` names the datasets of that schema.
 
     Raises:
         UserError: nothing has that name or matches the pattern, a file is wrong, or two datasets share a name.
     """
     chosen: dict[str, Dataset] = {}
     for request in requests:
-        for dataset in _resolve_one(request, registry, strict):
+        for dataset in _resolve_one(request, registry, strict, schema):
             known = chosen.setdefault(dataset.name, dataset)
             if known != dataset:
                 raise UserError(
@@ -170,9 +172,9 @@ def _known_files(document: Document, value: Any, where: tuple[int, ...]) -> tupl
     return {**value, "files": list(known)}, known
 
 
-def _resolve_one(request: str, registry: Mapping[str, Dataset], strict: bool) -> list[Dataset]:
+def _resolve_one(request: str, registry: Mapping[str, Dataset], strict: bool, schema: str | None) -> list[Dataset]:
     if request == "all":
-        return list(registry.values())
+        return [one for one in registry.values() if schema in (None, one.data_schema)]
     if request in registry:
         return [registry[request]]
     if _is_path(request):

@@ -67,6 +67,8 @@ class Analysis(ProcessorABC):
     """
 
     parameters_model: ClassVar[type[Parameters]] = Parameters
+    #: Schema of the events that it reads; None reads any.
+    schema: ClassVar[str | None] = None
     #: What ``process`` fills, and in which regions: the memory of a run is estimated from it.
     histograms: ClassVar[tuple[Histogram, ...]] = ()
     #: Of an instance where they follow from its parameters.

@@ -82,6 +82,7 @@ class Dimuon(base.Analysis):
     """See the module."""
 
     parameters_model: ClassVar[type[base.Parameters]] = DimuonParameters
+    schema = "nanoaod"
     parameters: DimuonParameters
     histograms = HISTOGRAMS
     regions = REGIONS

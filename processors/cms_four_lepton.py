@@ -66,6 +66,7 @@ class FourLepton(base.Analysis):
     """See the module."""
 
     parameters_model: ClassVar[type[base.Parameters]] = FourLeptonParameters
+    schema = "nanoaod"
     parameters: FourLeptonParameters
     histograms = HISTOGRAMS
     regions = REGIONS

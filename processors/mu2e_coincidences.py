@@ -120,6 +120,7 @@ class CoincidenceTable(base.Analysis):
     """See the module. Every active cut of the (one) cutset is asked but the veto."""
 
     parameters_model: ClassVar[type[base.Parameters]] = CoincidenceParameters
+    schema = "eventntuple"
     parameters: CoincidenceParameters
 
     @classmethod

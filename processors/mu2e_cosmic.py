@@ -46,6 +46,7 @@ class CosmicBackground(base.Analysis):
     """See the module."""
 
     parameters_model: ClassVar[type[base.Parameters]] = CosmicParameters
+    schema = "eventntuple"
     parameters: CosmicParameters
     histograms = HISTOGRAMS
 

@@ -15,11 +15,12 @@ import uproot
 import yaml
 from mucoffea.errors import UserError
 from mucoffea.executors.plan import build_plan
+from mucoffea.filesets.layouts import LAYOUTS
 from mucoffea.filesets.local import BadFile, build_fileset, inspect
 from mucoffea.filesets.models import FileEntry
 from mucoffea.filesets.mu2e_exposure import exposure_of_root
 from mucoffea.filesets.recognition import recognise
-from mucoffea.filesets.registry import load_registry, read_datasets
+from mucoffea.filesets.registry import load_registry, read_datasets, resolve
 from mucoffea.outputs.exposure import Declared, FileShare, sample_exposure
 from mucoffea.toys.mu2e_files import ToySpec, generate
 
@@ -314,3 +315,18 @@ def test_documented_datasets(command: Command) -> None:
     assert_refused(
         command("--datasets", "CeEndpointMix2BB*", "--processor", "mu2e_cosmic"), "SAM is not asked", "file_list"
     )
+
+
+def test_an_analysis_of_other_events_is_refused(command: Command, samples: dict[str, list[Path]], tmp_path: Path):
+    dataset = declare(tmp_path / "cosmics.yaml", samples["root"])
+    ended = command(*run_words(dataset, tmp_path / "out", processor="cms_dimuon"))
+    assert_refused(ended, "cms_dimuon reads events of the schema 'nanoaod'", "'cosmics' has 'eventntuple'")
+
+
+def test_all_means_what_the_analysis_reads():
+    registry = load_registry()
+    found = {one: {dataset.name for dataset in resolve(["all"], registry, schema=one)} for one in (*LAYOUTS, None)}
+    assert "demo_dy" in found["nanoaod"]
+    assert "toy_cosmic" in found["eventntuple"]
+    assert not found["nanoaod"] & found["eventntuple"]
+    assert found["nanoaod"] | found["eventntuple"] == found[None] == set(registry)

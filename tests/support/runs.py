@@ -109,6 +109,14 @@ def session_members(leader: int) -> list[int]:
     return found
 
 
+def left_behind(leader: int, seconds: float = 30) -> list[int]:
+    """The processes of a session that are still there after a while; a worker looks once a second for its client."""
+    deadline = time.monotonic() + seconds
+    while (found := session_members(leader)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
 def workers(client: int) -> list[int]:
     """The worker processes of a client, without those that track its semaphores."""
     found = []

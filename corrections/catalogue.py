@@ -1,7 +1,7 @@
 """The catalogue: finds the correctionlib file of a correction by name and era in a search path, and checks
 it.
 
-What each correction is called in the files is data (`catalogue.yaml`). Places on CVMFS: the CAT area
+What each correction is called in the files is data (`payloads/<POG>.yaml`). Places on CVMFS: the CAT area
 https://cms-analysis-corrections.docs.cern.ch and https://gitlab.cern.ch/cms-nanoAOD/jsonpog-integration.
 """
 
@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from ..errors import UserError, closest
 from . import loading
@@ -37,9 +38,10 @@ class _Model(BaseModel):
 class CorrectionRecord(_Model):
     """One correction, found and checked: all that a processor needs, and small to send to a worker.
 
-    `keys` maps a role to the key in the file; a correction that is a single table has the one role "value".
-    `limits` are ranges (both ends included) that the POG states beside the file. `note` is what a reader of the
-    result must know of the correction.
+    `keys` maps a role to the key in the file; a correction that is a single table has the one role "value". A
+    key with `{period}` or `{source}` is a pattern. `fixed` are the values of text inputs in this era (`year`).
+    `limits` are ranges (both ends included) that the POG states beside the file. `runs` are the periods of data
+    taking, name → first and last run. `note` is what a reader of the result must know of the correction.
     """
 
     name: str
@@ -50,7 +52,9 @@ class CorrectionRecord(_Model):
     keys: dict[str, str]
     sha256: str
     version: int
+    fixed: dict[str, str] = {}
     limits: dict[str, tuple[float, float]] = {}
+    runs: dict[str, tuple[int, int]] = {}
     note: str = ""
 
     @property
@@ -59,11 +63,28 @@ class CorrectionRecord(_Model):
         return self.keys["value"]
 
 
+class _Point(_Model):
+    """A working point: its keys in the file, and the values of text inputs that choose it."""
+
+    keys: dict[str, str]
+    fixed: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"keys": {"value": value}}
+        return value if "keys" in value else {"keys": value}
+
+
 class _Eras(_Model):
     eras: tuple[str, ...]
-    working_points: dict[str, str | dict[str, str]]
+    working_points: dict[str, _Point]
     file: str | None = None
+    folders: tuple[str, ...] | None = None
+    fixed: dict[str, str] = {}
     limits: dict[str, tuple[float, float]] = {}
+    runs: dict[str, tuple[int, int]] = {}
     note: str = ""
 
 
@@ -71,15 +92,25 @@ class _Entry(_Model):
     pog: str
     file: str
     versions: tuple[int, ...]
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] | dict[str, tuple[str, ...]]
     default: str
     eras: tuple[_Eras, ...]
+
+    def inputs_of(self, role: str) -> tuple[str, ...] | None:
+        """Return the numeric inputs that the key of `role` must take; None if that is not checked."""
+        return self.inputs.get(role) if isinstance(self.inputs, dict) else self.inputs
 
 
 @cache
 def _entries() -> dict[str, _Entry]:
-    text = resources.files(__package__).joinpath("catalogue.yaml").read_text(encoding="utf-8")
-    return TypeAdapter(dict[str, _Entry]).validate_python(yaml.safe_load(text))
+    entries: dict[str, _Entry] = {}
+    for file in sorted(resources.files(__package__).joinpath("payloads").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            found = TypeAdapter(dict[str, _Entry]).validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
+            if twice := entries.keys() & found.keys():
+                raise ValueError(f"{file.name} has corrections of another file: {', '.join(sorted(twice))}")
+            entries |= found
+    return entries
 
 
 def correction_names() -> tuple[str, ...]:
@@ -148,20 +179,23 @@ class Catalogue:
                 f"The correction '{name}' has no working point '{point}' in era {era}."
                 f"{closest(point, group.working_points)} It has: {', '.join(group.working_points)}."
             )
-        path = self._find_file(name, era, entry.pog, group.file or entry.file, pog_folders)
-        found = group.working_points[point]
-        keys = {"value": found} if isinstance(found, str) else found
-        versions = {_checked_version(name, entry, path, key) for key in keys.values()}
+        folders = pog_folders if group.folders is None else group.folders
+        path = self._find_file(name, era, entry.pog, group.file or entry.file, folders)
+        chosen = group.working_points[point]
+        firm = {role: key for role, key in chosen.keys.items() if "{" not in key}
+        versions = {_checked_version(name, entry, path, role, key) for role, key in firm.items()}
         return CorrectionRecord(
             name=name,
             pog=entry.pog,
             era=era,
             working_point=point,
             path=path,
-            keys=keys,
+            keys=chosen.keys,
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            version=max(versions),
+            version=max(versions, default=0),
+            fixed={**group.fixed, **chosen.fixed},
             limits=group.limits,
+            runs=group.runs,
             note=group.note,
         )
 
@@ -239,7 +273,7 @@ def _of_era(name: str, entry: _Entry, era: str) -> _Eras:
     )
 
 
-def _checked_version(name: str, entry: _Entry, path: Path, key: str) -> int:
+def _checked_version(name: str, entry: _Entry, path: Path, role: str, key: str) -> int:
     """Return the version of `key` in the file, once it and the declared inputs are known to us."""
     correction = loading.correction(path, key)
     if correction.version not in entry.versions:
@@ -250,9 +284,10 @@ def _checked_version(name: str, entry: _Entry, path: Path, key: str) -> int:
             "Use another release of the file, or a newer mucoffea."
         )
     declared = tuple(variable.name for variable in correction.inputs if variable.type != "string")
-    if sorted(declared) != sorted(entry.inputs):
+    wanted = entry.inputs_of(role)
+    if wanted is not None and sorted(declared) != sorted(wanted):
         raise UserError(
             f"The correction '{name}' ('{key}' in {path}) takes {', '.join(declared)} instead of "
-            f"{', '.join(entry.inputs)}. Use another release of the file, or a newer mucoffea."
+            f"{', '.join(wanted)}. Use another release of the file, or a newer mucoffea."
         )
     return int(correction.version)

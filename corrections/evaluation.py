@@ -40,16 +40,19 @@ def evaluate(
     variables: Mapping[str, Array],
     *,
     variation: str | None = None,
+    choices: Mapping[str, str] | None = None,
     default: float = 1.0,
 ) -> ScaleFactor:
     """Return the correction `key` of the file at `path` for `variables` (all of one shape), float64.
 
-    `variation` fills the correction's string input. Entries outside the valid range, NaN or None give
+    `choices` fills text inputs by their names (a `CorrectionRecord.fixed`, for example; what the correction does
+    not have is ignored), `variation` those that are left. Entries outside the valid range, NaN or None give
     `default`. Raises UserError if the correction declares an input that is not given, or does not know the
-    variation.
+    variation or choice.
     """
     flat, counts = flatten(list(variables.values()))
-    result = evaluate_flat(path, key, dict(zip(variables, flat, strict=True)), variation=variation, default=default)
+    given = dict(zip(variables, flat, strict=True))
+    result = evaluate_flat(path, key, given, variation=variation, choices=choices, default=default)
     return result._replace(values=unflatten(result.values, counts))
 
 
@@ -59,12 +62,19 @@ def evaluate_flat(
     variables: Mapping[str, Floats],
     *,
     variation: str | None = None,
+    choices: Mapping[str, str] | None = None,
     default: float = 1.0,
 ) -> ScaleFactor:
     """Like `evaluate`, for one-dimensional float64 numpy arrays of one length."""
     correction = loading.correction(path, key)
     domain = loading.domain(path, key)
-    inputs = [_input(path, key, variable, variables, variation, domain) for variable in correction.inputs]
+    texts = choices or {}
+    inputs = [
+        _input(path, key, variable, variables, texts.get(variable.name, variation), domain)
+        for variable in correction.inputs
+    ]
+    chosen = {one.name: text for one, text in zip(correction.inputs, inputs, strict=True) if isinstance(text, str)}
+    domain = loading.domain(path, key, chosen)
     n = len(next(iter(variables.values())))
     inside = np.ones(n, dtype=bool)
     tabulated = np.ones(n, dtype=bool)

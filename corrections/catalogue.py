@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from ..errors import UserError, closest
 from . import loading
+from .rochester_table import check_rochester_table
 
 ENVIRONMENT = "MUCOFFEA_CORRECTIONS"
 CVMFS_FOLDERS = (
@@ -28,7 +29,7 @@ CVMFS_FOLDERS = (
     Path("/cvmfs/cms.cern.ch/rsync/cms-nanoAOD/jsonpog-integration"),
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SUFFIXES = (".json.gz", ".json")
+_SUFFIXES = {"correctionlib": (".json.gz", ".json"), "rochester": (".txt", ".txt.gz")}
 
 
 class _Model(BaseModel):
@@ -81,6 +82,7 @@ class _Eras(_Model):
     eras: tuple[str, ...]
     working_points: dict[str, _Point]
     file: str | None = None
+    format: Literal["correctionlib", "rochester"] | None = None
     folders: tuple[str, ...] | None = None
     fixed: dict[str, str] = {}
     limits: dict[str, tuple[float, float]] = {}
@@ -91,8 +93,9 @@ class _Eras(_Model):
 class _Entry(_Model):
     pog: str
     file: str
-    versions: tuple[int, ...]
-    inputs: tuple[str, ...] | dict[str, tuple[str, ...]]
+    format: Literal["correctionlib", "rochester"] = "correctionlib"
+    versions: tuple[int, ...] = ()
+    inputs: tuple[str, ...] | dict[str, tuple[str, ...]] = {}
     default: str
     eras: tuple[_Eras, ...]
 
@@ -180,8 +183,11 @@ class Catalogue:
                 f"{closest(point, group.working_points)} It has: {', '.join(group.working_points)}."
             )
         folders = pog_folders if group.folders is None else group.folders
-        path = self._find_file(name, era, entry.pog, group.file or entry.file, folders)
+        kind = group.format or entry.format
+        path = self._find_file(name, era, entry.pog, group.file or entry.file, folders, kind)
         chosen = group.working_points[point]
+        if kind == "rochester":
+            check_rochester_table(path)
         firm = {role: key for role, key in chosen.keys.items() if "{" not in key}
         versions = {_checked_version(name, entry, path, role, key) for role, key in firm.items()}
         return CorrectionRecord(
@@ -220,8 +226,9 @@ class Catalogue:
             tried += [place / path.name for place in (*places, folder / "DC" / "*")]
         raise _not_found(f"luminosity mask '{filename}'", tried)
 
-    def _find_file(self, name: str, era: str, pog: str, file: str, pog_folders: Sequence[str]) -> Path:
+    def _find_file(self, name: str, era: str, pog: str, file: str, pog_folders: Sequence[str], kind: str) -> Path:
         tried = []
+        suffixes = _SUFFIXES[kind]
         for folder in self.folders:
             for place in (folder / "POG" / pog, folder / pog):
                 for pog_folder in pog_folders:
@@ -230,11 +237,17 @@ class Catalogue:
                         # A pin asks for one state of the files: an undated copy may be any other.
                         candidates = [place / pog_folder / self.dates[pog]]
                     for candidate in candidates:
-                        for suffix in _SUFFIXES:
+                        for suffix in suffixes:
                             path = candidate / f"{file}{suffix}"
                             if path.is_file():
                                 return path
-                        tried.append(candidate / f"{file}.json[.gz]")
+                        tried.append(candidate / f"{file}{min(suffixes, key=len)}[.gz]")
+            # The authors give these tables by themselves: no folder of a POG has them.
+            for place in (folder / "rochester", folder.parent / "rochester") if kind == "rochester" else ():
+                for suffix in suffixes:
+                    if (place / f"{file}{suffix}").is_file():
+                        return place / f"{file}{suffix}"
+                tried.append(place / f"{file}{min(suffixes, key=len)}[.gz]")
         raise _not_found(f"correction '{name}' of era {era}", tried)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
 import hist
 import numpy as np
 
-from .specification import Histogram
+from .specification import CATEGORIES, Histogram
+
+#: Variation → collections that it moves, for a variation that leaves the selection of events alone.
+Moves = Mapping[str, Collection[str]]
 
 
 class Filler:
@@ -20,6 +23,8 @@ class Filler:
         dataset: the category on the axis ``dataset``.
         regions: all regions that will be filled, in the order of the axis.
         variations: all variations that will be filled, in the order of the axis.
+        moves: of variations that move only some collections; the histograms that depend on none of them do not have
+            the variation, and are not filled with it. A variation that is not in it moves every histogram.
 
     Raises:
         ValueError: two specifications have one name.
@@ -32,17 +37,20 @@ class Filler:
         *,
         regions: Sequence[str],
         variations: Sequence[str] = ("nominal",),
+        moves: Moves | None = None,
     ) -> None:
         self._specifications = tuple(specifications)
         self._dataset = dataset
+        self._moves = dict(moves or {})
         self.histograms: dict[str, hist.Hist] = {}
         for specification in self._specifications:
             if specification.name in self.histograms:
                 raise ValueError(f"two histograms are called '{specification.name}'")
-            self.histograms[specification.name] = specification.create(dataset, regions, variations)
+            kept = [name for name in variations if specification.moved_by(self._moves.get(name))]
+            self.histograms[specification.name] = specification.create(dataset, regions, kept)
 
     def fill(self, observables: Mapping[str, Any], *, region: str, variation: str, weight: np.ndarray) -> None:
-        """Fill every histogram of ``region`` whose observable is given.
+        """Fill every histogram of ``region`` that ``variation`` moves.
 
         Args:
             observables: name → ``[events]``, or ``[events, objects]`` for one entry per object.
@@ -53,16 +61,71 @@ class Filler:
         Raises:
             KeyError: a histogram of this region has no observable.
         """
-        for specification in self._specifications:
-            if specification.regions and region not in specification.regions:
-                continue
-            if specification.name not in observables:
-                raise KeyError(
-                    f"the histogram '{specification.name}' is declared for region '{region}', "
-                    f"but no observable of that name was given"
-                )
-            values, weights = _flat(observables[specification.name], weight)
-            self.histograms[specification.name].fill(self._dataset, region, variation, values, weight=weights)
+        for specification in self._of(region):
+            if specification.moved_by(self._moves.get(variation)):
+                values, weights = _flat(_observable(specification, observables, region), weight)
+                self.histograms[specification.name].fill(self._dataset, region, variation, values, weight=weights)
+
+    def fill_weights(
+        self, observables: Mapping[str, Any], *, region: str, weights: Iterable[tuple[str, np.ndarray]]
+    ) -> None:
+        """Fill every histogram of ``region`` with the same events under several variations of their weight.
+
+        The bin of each entry is looked up once for all of them. The content is what :meth:`fill` gives for each.
+
+        Args:
+            observables: as for :meth:`fill`.
+            region: as for :meth:`fill`.
+            weights: variation and its weights ``[events]``, one after the other: only one needs to be in memory.
+
+        Raises:
+            KeyError: a histogram of this region has no observable, or a variation is not among those declared.
+        """
+        targets = []
+        for specification in self._of(region):
+            values = _observable(specification, observables, region)
+            histogram = self.histograms[specification.name]
+            place, n_objects = _bins(histogram, values)
+            targets.append((histogram, place, n_objects))
+        for variation, weight in weights:
+            squares = weight * weight
+            for histogram, place, n_objects in targets:
+                if variation not in histogram.axes["variation"]:
+                    raise KeyError(f"the variation '{variation}' was not declared for the histogram {histogram.name}")
+                categories = zip(CATEGORIES, (self._dataset, region, variation), strict=True)
+                content = histogram.view(flow=True)[
+                    tuple(histogram.axes[axis].index(name) for axis, name in categories)
+                ]
+                for field, one in (("value", weight), ("variance", squares)):
+                    entries = one if n_objects is None else np.repeat(one, n_objects)
+                    content[field] += np.bincount(place, weights=entries, minlength=len(content))
+
+    def _of(self, region: str) -> Iterator[Histogram]:
+        """Yield the histograms that are declared for ``region``."""
+        return (one for one in self._specifications if not one.regions or region in one.regions)
+
+
+def _observable(specification: Histogram, observables: Mapping[str, Any], region: str) -> Any:
+    if specification.name not in observables:
+        raise KeyError(
+            f"the histogram '{specification.name}' is declared for region '{region}', "
+            f"but no observable of that name was given"
+        )
+    return observables[specification.name]
+
+
+def _bins(histogram: hist.Hist, values: Any) -> tuple[np.ndarray, Any]:
+    """Return ``[entries]`` the bin of each entry with the underflow as 0, and the entries of each event (None: 1)."""
+    n_objects: Any = None
+    if isinstance(values, ak.Array):
+        if values.ndim > 1:
+            n_objects = ak.to_numpy(ak.num(values, axis=1))
+            values = ak.flatten(values, axis=None)
+        values = ak.to_numpy(values)
+    elif values.ndim > 1:
+        n_objects = values.shape[1]
+        values = values.reshape(-1)
+    return np.asarray(histogram.axes[-1].index(values)) + 1, n_objects
 
 
 def _flat(values: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

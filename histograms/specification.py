@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +22,9 @@ class Histogram(BaseModel):
 
     Either ``bins``, ``start`` and ``stop`` (equal bins) or ``edges`` (any increasing numbers). ``label`` is LaTeX
     as matplotlib reads it; ``unit`` is appended to it in brackets (``GeV``, ``cm``, ``mm``, …). An empty
-    ``regions`` means every region; otherwise the histogram is filled in the regions named only.
+    ``regions`` means every region; otherwise the histogram is filled in the regions named only. ``depends_on``
+    are the collections that the observable is made of (``muons``, ``jets``, ``met``, …): a systematic that moves none
+    of them, nor what events are selected by, is not filled again. None means that any may move it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,7 @@ class Histogram(BaseModel):
     stop: float | None = None
     edges: tuple[float, ...] = ()
     regions: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_binning(self) -> Self:
@@ -71,6 +74,10 @@ class Histogram(BaseModel):
         else:
             observable = hist.axis.Regular(self.bins, self.start, self.stop, name=self.name, label=self.axis_label)
         return hist.Hist(*categories, observable, storage=hist.storage.Weight(), name=self.name)
+
+    def moved_by(self, touched: Collection[str] | None) -> bool:
+        """Whether a variation that moves the collections ``touched`` (None: anything) moves this histogram."""
+        return touched is None or self.depends_on is None or not set(touched).isdisjoint(self.depends_on)
 
     def size(self, regions: Sequence[str], variations: Sequence[str]) -> int:
         """Return the bytes that the content of :meth:`create` takes in memory, for one dataset."""

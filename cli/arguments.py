@@ -15,6 +15,7 @@ EXAMPLES = """\
   python main.py --datasets events.root --processor cms_dimuon --era 2018 --output-dir out
   python main.py --datasets fileset.json --executor futures --workers 8 --max-files 2
   python main.py --datasets demo_dy --set muon.min_pt=25 --set muon.isolation=loose --dry-run
+  python main.py --datasets 'demo*' --systematics all --output-dir out
 """
 
 
@@ -74,6 +75,12 @@ def parser() -> Parser:
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="YAML file of parameters; --set goes on top")
     what.add_argument(
+        "--systematics",
+        metavar="S",
+        help="none, weights, all, or names separated by commas such as pileup,muon_scale (default none); "
+        "the same as --set systematics=[…]",
+    )
+    what.add_argument(
         "--luminosity-csv",
         type=Path,
         metavar="FILE",
@@ -122,5 +129,8 @@ def parse(arguments: Sequence[str], using: Parser | None = None) -> RunArguments
     """
     found = vars((using or parser()).parse_args(list(arguments)))
     found["datasets"] = tuple(found["datasets"])
-    found["settings"] = tuple(found["settings"])
+    systematics = found.pop("systematics")
+    # First, so that --set goes on top as it does for every parameter.
+    asked = () if systematics is None else (f"systematics=[{systematics}]",)
+    found["settings"] = (*asked, *found["settings"])
     return RunArguments(**found, command_line=("python", "main.py", *arguments))

@@ -66,43 +66,54 @@ class Filler:
                 values, weights = _flat(_observable(specification, observables, region), weight)
                 self.histograms[specification.name].fill(self._dataset, region, variation, values, weight=weights)
 
-    def fill_weights(
-        self, observables: Mapping[str, Any], *, region: str, weights: Iterable[tuple[str, np.ndarray]]
-    ) -> None:
-        """Fill every histogram of ``region`` with the same events under several variations of their weight.
-
-        The bin of each entry is looked up once for all of them. The content is what :meth:`fill` gives for each.
+    def entries(self, observables: Mapping[str, Any], *, region: str) -> Entries:
+        """Return the entries of every histogram of ``region``, to be filled under several variations of their weight.
 
         Args:
             observables: as for :meth:`fill`.
             region: as for :meth:`fill`.
-            weights: variation and its weights ``[events]``, one after the other: only one needs to be in memory.
 
         Raises:
-            KeyError: a histogram of this region has no observable, or a variation is not among those declared.
+            KeyError: a histogram of this region has no observable.
         """
-        targets = []
+        found = []
         for specification in self._of(region):
-            values = _observable(specification, observables, region)
             histogram = self.histograms[specification.name]
-            place, n_objects = _bins(histogram, values)
-            targets.append((histogram, place, n_objects))
-        for variation, weight in weights:
-            squares = weight * weight
-            for histogram, place, n_objects in targets:
-                if variation not in histogram.axes["variation"]:
-                    raise KeyError(f"the variation '{variation}' was not declared for the histogram {histogram.name}")
-                categories = zip(CATEGORIES, (self._dataset, region, variation), strict=True)
-                content = histogram.view(flow=True)[
-                    tuple(histogram.axes[axis].index(name) for axis, name in categories)
-                ]
-                for field, one in (("value", weight), ("variance", squares)):
-                    entries = one if n_objects is None else np.repeat(one, n_objects)
-                    content[field] += np.bincount(place, weights=entries, minlength=len(content))
+            found.append((histogram, *_bins(histogram, _observable(specification, observables, region))))
+        return Entries(self._dataset, region, found)
 
     def _of(self, region: str) -> Iterator[Histogram]:
         """Yield the histograms that are declared for ``region``."""
         return (one for one in self._specifications if not one.regions or region in one.regions)
+
+
+class Entries:
+    """Entries whose bins are looked up: what is left is to add weights, as often as there are variations of them.
+
+    Args:
+        dataset: category on the axis ``dataset``.
+        region: category on the axis ``region``.
+        places: histogram, bin of each entry (the underflow is 0), entries of each event (None: one).
+    """
+
+    def __init__(self, dataset: str, region: str, places: Sequence[tuple[hist.Hist, np.ndarray, Any]]) -> None:
+        self._dataset, self._region, self._places = dataset, region, places
+
+    def fill(self, variation: str, weight: np.ndarray) -> None:
+        """Add ``weight`` ``[events]`` in ``variation``; the content is that of :meth:`Filler.fill`, bit for bit.
+
+        Raises:
+            KeyError: a histogram was not declared with the variation.
+        """
+        squares = weight * weight
+        for histogram, place, n_objects in self._places:
+            if variation not in histogram.axes["variation"]:
+                raise KeyError(f"the variation '{variation}' was not declared for the histogram {histogram.name}")
+            categories = zip(CATEGORIES, (self._dataset, self._region, variation), strict=True)
+            content = histogram.view(flow=True)[tuple(histogram.axes[axis].index(name) for axis, name in categories)]
+            for field, one in (("value", weight), ("variance", squares)):
+                entries = one if n_objects is None else np.repeat(one, n_objects)
+                content[field] += np.bincount(place, weights=entries, minlength=len(content))
 
 
 def _observable(specification: Histogram, observables: Mapping[str, Any], region: str) -> Any:

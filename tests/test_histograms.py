@@ -102,7 +102,9 @@ def test_filling_many_weights_is_filling_one_after_the_other(entries, per_object
     values, up, down = table.T
     observed = np.stack([values, values[::-1]], axis=1) if per_object else values
     once = Filler([MASS], "a", regions=("z",), variations=("nominal", "sUp", "sDown"))
-    once.fill_weights({"mass": observed}, region="z", weights=iter([("sUp", up), ("sDown", down)]))
+    entries_of_z = once.entries({"mass": observed}, region="z")
+    entries_of_z.fill("sUp", up)
+    entries_of_z.fill("sDown", down)
     each = Filler([MASS], "a", regions=("z",), variations=("nominal", "sUp", "sDown"))
     for name, weight in (("sUp", up), ("sDown", down)):
         each.fill({"mass": observed}, region="z", variation=name, weight=weight)
@@ -113,7 +115,7 @@ def test_filling_many_weights_is_filling_one_after_the_other(entries, per_object
 def test_a_variation_that_was_not_declared_is_no_new_category():
     filler = Filler([MASS], "a", regions=("z",))
     with pytest.raises(KeyError, match="'sUp' was not declared"):
-        filler.fill_weights({"mass": np.array([1.0])}, region="z", weights=[("sUp", np.array([1.0]))])
+        filler.entries({"mass": np.array([1.0])}, region="z").fill("sUp", np.array([1.0]))
 
 
 def test_what_a_variation_does_not_move_is_not_filled_again():

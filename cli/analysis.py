@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..corrections.catalogue import Catalogue, eras
 from ..corrections.luminosity_mask import certified_sections
+from ..corrections.web_folder import is_address
 from ..errors import UserError, closest
 from ..filesets.eras import Era, find_era
 from ..filesets.models import Dataset
@@ -24,8 +25,9 @@ from ..processors import ANALYSES, find_analysis
 from ..processors.base import NO_ERA, Analysis, EraInputs, Parameters
 from .accounts import luminosity_file
 
-#: Key of a configuration file beside the parameters: folders with correction files.
+#: Keys of a configuration file beside the parameters: folders with correction files, and their lock.
 FOLDERS = "correction_folders"
+LOCK = "corrections_lock"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def draft_setup(
     settings: Sequence[str],
     folders: Sequence[Path],
     luminosity_csv: Path | None = None,
+    corrections_lock: Path | None = None,
 ) -> Draft:
     """Put the analysis together, and collect what is wrong with its corrections.
 
@@ -111,6 +114,7 @@ def draft_setup(
         settings: ``key=value`` from the command line, on top of ``config``.
         folders: where to look for correction files before the search path of the environment.
         luminosity_csv: file of brilcalc; goes before that of ``config``.
+        corrections_lock: correction files with another hash are refused; goes before that of ``config``.
 
     Raises:
         UserError: unknown analysis or parameter, so that there is nothing to put together.
@@ -119,14 +123,15 @@ def draft_setup(
     analysis = find_analysis(chosen)
     _check_schema(chosen, analysis, datasets)
     values = {} if config is None else read_config(config)
-    folders = [*folders, *_correction_folders(values, config)]
+    places = [*folders, *_correction_folders(values, config)]
+    lock_of_config = _lock_of(values, config)
     collected = _Collected([], [])
     luminosities = None
     with collected.problem("luminosity file"):
         luminosities = luminosity_file(values, config, luminosity_csv)
     parameters = read_parameters(analysis.parameters_model, values, settings, f"--config {config}")
     with collected.problem("correction folders"):
-        catalogue = Catalogue.from_environment(folders)
+        catalogue = Catalogue.from_environment(places, lock=corrections_lock or lock_of_config)
     names = list(dict.fromkeys(one.era for one in datasets if one.era is not None))
     inputs: dict[str, EraInputs] = {}
     if not collected.problems:
@@ -288,16 +293,26 @@ def read_config(config: Path) -> dict[str, Any]:
     return values
 
 
-def _correction_folders(values: dict[str, Any], config: Path | None) -> list[Path]:
-    """Take the key ``correction_folders`` out of a configuration; paths are relative to the file."""
+def _lock_of(values: dict[str, Any], config: Path | None) -> Path | None:
+    """Take the key ``corrections_lock`` out of a configuration; the path is relative to the file."""
+    found = values.pop(LOCK, None)
+    if config is None or found is None:
+        return None
+    if not isinstance(found, str):
+        raise UserError(f"--config {config}: '{LOCK}' must be the path of a file.")
+    return config.parent / Path(found).expanduser()
+
+
+def _correction_folders(values: dict[str, Any], config: Path | None) -> list[Path | str]:
+    """Take the key ``correction_folders`` out of a configuration; paths are relative to the file, addresses stay."""
     found = values.pop(FOLDERS, [])
     if config is None or not found:
         return []
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise UserError(f"--config {config}: '{FOLDERS}' must be a list of folders.")
-    folders = [config.parent / Path(one).expanduser() for one in found]
+    folders = [one if is_address(one) else config.parent / Path(one).expanduser() for one in found]
     for folder in folders:
-        if not folder.is_dir():
+        if isinstance(folder, Path) and not folder.is_dir():
             raise UserError(f"--config {config}: the folder {folder} of '{FOLDERS}' does not exist.")
     return folders
 

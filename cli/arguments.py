@@ -35,6 +35,7 @@ class RunArguments:
     settings: tuple[str, ...]
     config: Path | None
     luminosity_csv: Path | None
+    corrections_lock: Path | None
     verify: bool
     resume: bool
     retry_failed: bool
@@ -86,6 +87,12 @@ def parser() -> Parser:
         metavar="FILE",
         help="luminosity of each section ('brilcalc lumi --byls --output-style csv'), to normalise to the data that "
         "were processed",
+    )
+    what.add_argument(
+        "--corrections-lock",
+        type=Path,
+        metavar="FILE",
+        help="refuse correction files whose hash is not the one in FILE (made by 'python main.py corrections lock')",
     )
     what.add_argument(
         "--verify",

@@ -85,6 +85,7 @@ def check(options: RunArguments) -> Checked:
                 settings=options.settings,
                 folders=inputs.folders,
                 luminosity_csv=options.luminosity_csv,
+                corrections_lock=options.corrections_lock,
             )
         with noted(findings, "plan"):
             checked = _with_estimate(options, inputs, draft, findings)

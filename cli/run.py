@@ -143,6 +143,7 @@ def prepare(options: RunArguments, announce: Announce) -> tuple[Inputs, Setup]:
         settings=options.settings,
         folders=inputs.folders,
         luminosity_csv=options.luminosity_csv,
+        corrections_lock=options.corrections_lock,
     )
     return inputs, at_start(options, inputs, draft, announce)
 

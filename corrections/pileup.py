@@ -6,8 +6,11 @@ for a minimum-bias cross section of 69.2 mb, varied by 4.6 % for up and down.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .catalogue import CorrectionRecord
 from .evaluation import Array, ScaleFactor, evaluate
+from .weight_factor import WeightFactor, up_down
 
 #: What an event of NanoAOD must have for it.
 BRANCHES = ("Pileup_nTrueInt",)
@@ -21,3 +24,14 @@ def pileup_weight(record: CorrectionRecord, n_true_interactions: Array, variatio
     count as `clamped`. Raises UserError for an unknown variation.
     """
     return evaluate(record.path, record.key, {"NumTrueInteractions": n_true_interactions}, variation=variation)
+
+
+def pileup_factor(record: CorrectionRecord, n_true_interactions: Array) -> WeightFactor:
+    """Return the weight of each event with `pileupUp/Down`, `[events]`, from `Pileup.nTrueInt`.
+
+    Inputs outside the range of the file are as in :func:`pileup_weight`.
+    """
+    nominal, up, down = (pileup_weight(record, n_true_interactions, name) for name in ("nominal", "up", "down"))
+    return WeightFactor(
+        np.asarray(nominal.values), up_down("pileup", up.values, down.values), nominal.out_of_range, nominal.clamped
+    )

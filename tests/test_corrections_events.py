@@ -12,7 +12,7 @@ import pytest
 from coffea.lumi_tools import LumiMask
 from mucoffea.corrections.catalogue import Catalogue, CorrectionRecord
 from mucoffea.corrections.luminosity_mask import certified, luminosity_mask
-from mucoffea.corrections.pileup import pileup_weight
+from mucoffea.corrections.pileup import pileup_factor, pileup_weight
 from mucoffea.errors import UserError
 
 REAL = Path(__file__).parents[2] / "shared/real"
@@ -54,6 +54,17 @@ def test_beyond_the_table_is_counted(pileup: CorrectionRecord) -> None:
     assert len(pileup_weight(pileup, np.array([], dtype=np.float32)).values) == 0
     with pytest.raises(UserError, match=r"no variation 'upp'.*'up'"):
         pileup_weight(pileup, np.array([1.0]), "upp")
+
+
+@needs_pog
+def test_pileup_factor_has_all_three_weights(pileup: CorrectionRecord) -> None:
+    n_true = np.array([20.0, 99.0, np.nan, 35.5])
+    factor = pileup_factor(pileup, ak.Array(n_true))
+    np.testing.assert_array_equal(factor.nominal, pileup_weight(pileup, n_true).values)
+    np.testing.assert_array_equal(factor.variations["pileupUp"], pileup_weight(pileup, n_true, "up").values)
+    np.testing.assert_array_equal(factor.variations["pileupDown"], pileup_weight(pileup, n_true, "down").values)
+    assert set(factor.variations) == {"pileupUp", "pileupDown"}
+    assert (factor.out_of_range, factor.clamped) == (1, 1)
 
 
 @needs_lumi

@@ -15,10 +15,12 @@ from boost_histogram import Kind
 
 from ..errors import UserError
 from ..histograms.specification import CATEGORIES
-from ..histograms.storage import read_hdf5, slices, write_hdf5
+from ..histograms.storage import cells, read_hdf5, slices, write_hdf5
 from .folder import file_name
 from .report import DatasetReport, Report
 from .root_files import recreate
+
+NOMINAL = "nominal"
 
 CutFlow = Mapping[str, Mapping[str, float]]
 
@@ -27,7 +29,8 @@ CutFlow = Mapping[str, Mapping[str, float]]
 class Bundle:
     """A result: what a run leaves in its folder.
 
-    ``histograms`` hold raw sums of weights with all axes; ``report.datasets[i].scale`` turns them into yields.
+    ``histograms`` hold raw sums of weights with all axes; ``report.datasets[i]`` has the factors that turn them into
+    yields, for the nominal weights and for variations of the generator's weights.
     """
 
     report: Report
@@ -38,6 +41,10 @@ class Bundle:
         """Return dataset → factor for the datasets that are normalised."""
         return {one.name: one.scale for one in self.report.datasets if one.scale is not None}
 
+    def scale(self, dataset: str, variation: str) -> float | None:
+        """Return the factor of ``dataset`` under ``variation``; None if it is not normalised."""
+        return next((scale_of(one, variation) for one in self.report.datasets if one.name == dataset), None)
+
     def spectra(self) -> dict[str, hist.Hist]:
         """Return the histograms that are drawn and compared: of one observable, and of counts or weights, not means."""
         return {
@@ -45,6 +52,11 @@ class Bundle:
             for name, one in self.histograms.items()
             if one.kind == Kind.COUNT and one.ndim == len(CATEGORIES) + 1
         }
+
+
+def scale_of(one: DatasetReport, variation: str) -> float | None:
+    """Return the factor from Σ(event weights) under ``variation`` to the yield; None if it is not normalised."""
+    return None if one.scale is None else one.scale_variations.get(variation, one.scale)
 
 
 def combine(per_dataset: Mapping[str, Mapping[str, hist.Hist]]) -> dict[str, hist.Hist]:
@@ -92,15 +104,15 @@ def _write_root(bundle: Bundle, path: Path) -> None:
 
     Means, which no luminosity scales, are written as TProfile below ``raw/`` alone.
     """
-    scales = bundle.scales()
     with recreate(path) as file:
         for name, histogram in bundle.histograms.items():
             for dataset, region, variation, one in slices(histogram):
+                scale = bundle.scale(dataset, variation)
                 place = f"{file_name(dataset)}/{region}/{variation}/{name}"
                 # ROOT's histograms of integers are of 32 bits; a double holds every count below 2^53.
                 file[f"raw/{place}"] = one * 1.0 if one.storage_type is hist.storage.Int64 else one
-                if dataset in scales and one.kind == Kind.COUNT:
-                    file[f"normalised/{place}"] = one * scales[dataset]
+                if scale is not None and one.kind == Kind.COUNT:
+                    file[f"normalised/{place}"] = one * scale
 
 
 def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:
@@ -138,6 +150,9 @@ class View:
 def view(bundle: Bundle, name: str, region: str, variation: str = "nominal") -> View:
     """Pick one histogram: data summed, simulation summed by process label and normalised.
 
+    A dataset that ``variation`` does not move, so that it has not filled it, is there as it is nominally: data,
+    simulation that a source does not touch, or a histogram of other observables.
+
     Simulation without normalisation is left out, unless nothing is normalised: then the sum of all simulation
     is scaled to the data (or kept as it is without data), which :func:`is_normalised` tells.
     """
@@ -146,13 +161,14 @@ def view(bundle: Bundle, name: str, region: str, variation: str = "nominal") -> 
     data: hist.Hist | None = None
     simulation: dict[str, hist.Hist] = {}
     for one in bundle.report.datasets:
-        piece = _slice(histogram, one, region, variation)
+        filled = variation if has_variation(histogram, one, variation) else NOMINAL
+        piece = _slice(histogram, one, region, filled)
         if piece is None:
             continue
         if one.kind == "data":
             data = piece if data is None else data + piece
         elif one.scale is not None or not normalised:
-            scaled = piece * (one.scale or 1.0)
+            scaled = piece * (scale_of(one, filled) or 1.0)
             simulation[one.label] = simulation[one.label] + scaled if one.label in simulation else scaled
     if data is not None and simulation and not normalised:
         expected = float(sum(np.sum(one.values(flow=True)) for one in simulation.values()))
@@ -164,6 +180,17 @@ def view(bundle: Bundle, name: str, region: str, variation: str = "nominal") -> 
 def is_normalised(bundle: Bundle) -> bool:
     """Whether any simulated dataset is normalised."""
     return any(one.kind == "mc" and one.scale is not None for one in bundle.report.datasets)
+
+
+def has_variation(histogram: hist.Hist, one: DatasetReport, variation: str) -> bool:
+    """Whether a dataset has filled ``variation`` in any region, and can be normalised under it.
+
+    Datasets that are joined share their axes, so a category alone says nothing.
+    """
+    place = {"dataset": one.name, "variation": variation}
+    if any(category not in histogram.axes[axis] for axis, category in place.items()):
+        return False
+    return variation not in one.not_normalised_variations and bool(cells(histogram[place]).any())
 
 
 def _slice(histogram: hist.Hist, one: DatasetReport, region: str, variation: str) -> hist.Hist | None:

@@ -92,6 +92,8 @@ class EraLuminosity(BaseModel):
         unknown: why there is none.
         partial: whether the data are a part of what there is.
         notes: what to know of it.
+        uncertainty: in per cent; None is not known.
+        uncertainties: its parts, nuisance parameter → per cent; the same name in two eras is one parameter.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +104,8 @@ class EraLuminosity(BaseModel):
     unknown: str = ""
     partial: bool = False
     notes: tuple[str, ...] = ()
+    uncertainty: float | None = None
+    uncertainties: Mapping[str, float] = {}
 
 
 def data_sections(

@@ -6,6 +6,7 @@ for what was processed, before any selection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -28,6 +29,7 @@ class FileSum(BaseModel):
         planned: those that were to be processed.
         gen_event_count: Σ of its ``Runs`` tree.
         gen_event_sumw: Σ of its ``Runs`` tree.
+        gen_variation_sums: variation → Σ(generator weight × factor) / ``gen_event_sumw``, of its ``Runs`` tree.
         luminosity_sections: run → ranges that it was made from.
     """
 
@@ -39,39 +41,48 @@ class FileSum(BaseModel):
     planned: int = 0
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
+    gen_variation_sums: Mapping[str, float] = {}
     luminosity_sections: Mapping[str, Sequence[Sequence[int]]] | None = None
 
 
 class SumOfWeights(BaseModel):
-    """``sumw`` and where it comes from."""
+    """``sumw`` and where it comes from; ``variations`` are the sums under variations of the generator's weights."""
 
     model_config = ConfigDict(frozen=True)
 
     value: float
     source: Literal["processed events", "Runs tree"]
     note: str = ""
+    variations: Mapping[str, float] = {}
 
 
-def sum_of_weights(files: Sequence[FileSum], processed_sumw: float) -> SumOfWeights:
+def sum_of_weights(
+    files: Sequence[FileSum], processed_sumw: float, processed_variations: Mapping[str, float] | None = None
+) -> SumOfWeights:
     """Choose ``sumw`` for one simulated dataset.
 
     A file that holds every generated event (``Runs.genEventCount`` equals its entries) is best normalised by the
     events that were processed, since that stays right when some are missing. A skim holds fewer: then only the
-    ``Runs`` tree knows the sum, which belongs to the whole file.
+    ``Runs`` tree knows the sum, which belongs to the whole file. A variation of the generator's weights changes the
+    sum, too: what it does to the rate is a matter of the cross section, so each variation is divided by its own sum.
+    Where a skim does not keep that, the processed events give its ratio to the nominal one, which the skim may bias:
+    the note says so.
 
     Args:
         files: the files of the dataset with at least one processed entry.
         processed_sumw: Σ genWeight over the processed events.
+        processed_variations: variation → Σ(genWeight × factor) over the processed events.
 
     Raises:
         NormalisationError: a skimmed file was processed in part, or some files are skims without a ``Runs`` sum.
     """
     used = [file for file in files if file.processed]
+    varied = dict(processed_variations or {})
     if not any(file.gen_event_count is not None for file in used):
         note = "no Runs tree in the input: taken as not skimmed" if used else ""
-        return SumOfWeights(value=processed_sumw, source="processed events", note=note)
+        return SumOfWeights(value=processed_sumw, source="processed events", note=note, variations=varied)
     if all(file.gen_event_count in (None, file.entries) for file in used):
-        return SumOfWeights(value=processed_sumw, source="processed events")
+        return SumOfWeights(value=processed_sumw, source="processed events", variations=varied)
     for file in used:
         if file.gen_event_sumw is None:
             raise NormalisationError(
@@ -83,7 +94,19 @@ def sum_of_weights(files: Sequence[FileSum], processed_sumw: float) -> SumOfWeig
                 f"{file.processed} entries were processed; its sum of weights belongs to the whole file"
             )
     total = sum(file.gen_event_sumw or 0.0 for file in used)
-    return SumOfWeights(value=total, source="Runs tree", note="the input is a skim")
+    note = "the input is a skim"
+    found: dict[str, float] = {}
+    for variation, processed in varied.items():
+        ratios = [file.gen_variation_sums.get(variation) for file in used]
+        if None not in ratios:
+            pairs = zip(ratios, used, strict=True)
+            found[variation] = sum((ratio or 0.0) * (file.gen_event_sumw or 0.0) for ratio, file in pairs)
+        elif processed_sumw:
+            found[variation] = total * processed / processed_sumw
+    estimated = sum(any(variation not in file.gen_variation_sums for file in used) for variation in varied)
+    if estimated:
+        note += f", whose Runs tree lacks the sums of {estimated} variations: their ratio is that of the events in it"
+    return SumOfWeights(value=total, source="Runs tree", note=note, variations=found)
 
 
 def scale_factor(*, cross_section: float | None, luminosity: float | None, sumw: float) -> float:
@@ -95,7 +118,8 @@ def scale_factor(*, cross_section: float | None, luminosity: float | None, sumw:
         sumw: Σ(generator weights) of the events generated.
 
     Raises:
-        NormalisationError: a number is unknown, or ``sumw`` or the cross section is not positive.
+        NormalisationError: a number is unknown, or ``sumw`` (which must be finite) or the cross section is not
+            positive.
     """
     if cross_section is None:
         raise NormalisationError("no cross section")
@@ -103,6 +127,6 @@ def scale_factor(*, cross_section: float | None, luminosity: float | None, sumw:
         raise NormalisationError("no luminosity")
     if cross_section <= 0:
         raise NormalisationError(f"a cross section of {cross_section} pb")
-    if sumw <= 0:
+    if not 0 < sumw < math.inf:
         raise NormalisationError(f"sumw is {sumw}")
     return luminosity * PB_PER_FB * cross_section / sumw

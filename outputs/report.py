@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from .exposure import SampleExposure
 from .luminosity import EraLuminosity, SectionAccount
 from .normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
+
+Combination = Literal["up_down", "hessian", "replicas", "envelope"]
 
 #: Why a sample with an exposure has no factor: rates come from livetime and generated events.
 BY_EXPOSURE = "normalised by exposure"
@@ -92,6 +95,10 @@ class DatasetReport(Facts):
         sumw: that the normalisation uses.
         sumw_asked: Σ genEventSumw of all files; None where a file does not say, or with a limit.
         sumw_processed: Σ genWeight of the processed events.
+        sumw_variations: variation of the generator's weights → its sum that the normalisation uses.
+        scale: factor from Σ(event weights) to the yield.
+        scale_variations: the same for such a variation; for others, ``scale`` is right.
+        not_normalised_variations: variation → why it has no scale; the nominal histogram stands for it.
         sections: luminosity sections of data.
         exposure: of samples that have one instead of a cross section.
     """
@@ -110,7 +117,10 @@ class DatasetReport(Facts):
     sumw_source: str = ""
     sumw_asked: float | None = None
     sumw_processed: float | None = None
+    sumw_variations: Mapping[str, float] = {}
     scale: float | None = None
+    scale_variations: Mapping[str, float] = {}
+    not_normalised_variations: Mapping[str, str] = {}
     not_normalised: str = ""
     sections: SectionAccount | None = None
     exposure: SampleExposure | None = None
@@ -120,6 +130,32 @@ class DatasetReport(Facts):
     def complete(self) -> bool:
         """Whether everything that was asked for was processed."""
         return not self.bad_files and self.events_processed == self.events_planned
+
+
+class SourceReport(BaseModel):
+    """A source of systematic uncertainty whose variations the histograms have.
+
+    Args:
+        name: of the source.
+        label: for plots and tables.
+        kind: ``weight`` or ``shape``; ``rate`` scales the yield.
+        combination: how the variations become up and down: as they are (``up_down``), or as the members of a set.
+        variations: up, then down; or the members.
+        eras: whether it is one nuisance parameter for all eras, or one for each.
+        processes: the same for processes.
+        cms_name: of the nuisance parameter in data cards; ``{era}`` and ``{process}`` are to be filled in.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str = ""
+    kind: Literal["weight", "shape", "rate"]
+    combination: Combination = "up_down"
+    variations: tuple[str, ...]
+    eras: Literal["correlated", "by_era"] = "by_era"
+    processes: Literal["correlated", "by_process"] = "correlated"
+    cms_name: str = ""
 
 
 class Report(BaseModel):
@@ -133,6 +169,7 @@ class Report(BaseModel):
         regions: region → cut → True if it is passed there, False if it is failed.
         effects: correction → what it does, in words.
         variations: variation → corrections that are applied in it.
+        sources: of systematic uncertainty that were varied.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -153,6 +190,7 @@ class Report(BaseModel):
     regions: Mapping[str, Mapping[str, bool]] = {}
     effects: Mapping[str, str] = {}
     variations: Mapping[str, tuple[str, ...]] = {}
+    sources: tuple[SourceReport, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write the report as JSON."""
@@ -167,7 +205,7 @@ def dataset_report(
     Args:
         sample: the dataset.
         luminosity: what simulation of its era is normalised to.
-        numbers: merged numbers of the dataset's parts: ``sumw`` and ``counters``.
+        numbers: merged numbers of the dataset's parts: ``sumw``, ``sumw_variations`` and ``counters``.
         allow_partial: normalise to what was processed although something is missing.
     """
     files = [file for file in sample.inputs if file.planned or not file.entries]
@@ -196,7 +234,9 @@ def dataset_report(
         update={
             "sumw_asked": _sumw_asked(sample),
             "sumw_processed": sumw,
-            **_normalise(sample, luminosity, sample.complete or allow_partial, sumw),
+            **_normalise(
+                sample, luminosity, sample.complete or allow_partial, sumw, numbers.get("sumw_variations", {})
+            ),
         }
     )
 
@@ -208,7 +248,9 @@ def _sumw_asked(sample: Sample) -> float | None:
     return sum(one or 0.0 for one in sums)
 
 
-def _normalise(sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw: float) -> dict[str, Any]:
+def _normalise(
+    sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw: float, varied: Mapping[str, float]
+) -> dict[str, Any]:
     if not permitted:
         return {"not_normalised": "events are missing (--allow-partial normalises what was processed)"}
     if sample.kind == "data":
@@ -217,9 +259,11 @@ def _normalise(sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw:
         return {"sumw": sumw, "not_normalised": BY_EXPOSURE}
     result: dict[str, Any] = {}
     try:
-        total = sum_of_weights(sample.inputs, sumw)
+        total = sum_of_weights(sample.inputs, sumw, varied)
         result = {
             "sumw": total.value,
+            # JSON has no NaN; why such a sum has no scale is said.
+            "sumw_variations": {name: value for name, value in total.variations.items() if math.isfinite(value)},
             "sumw_source": total.source + (f" ({total.note})" if total.note else ""),
         }
         if sample.cross_section is not None and luminosity.unknown:
@@ -227,9 +271,24 @@ def _normalise(sample: Sample, luminosity: EraLuminosity, permitted: bool, sumw:
         result["scale"] = scale_factor(
             cross_section=sample.cross_section, luminosity=luminosity.value, sumw=total.value
         )
+        result |= _scale_variations(sample.cross_section, luminosity.value, total.variations)
     except NormalisationError as error:
         result["not_normalised"] = str(error)
     return result
+
+
+def _scale_variations(
+    cross_section: float | None, luminosity: float | None, sums: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Return ``scale_variations``, and why others have none: one useless weight does not cost the nominal yield."""
+    scales: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for variation, sumw in sums.items():
+        try:
+            scales[variation] = scale_factor(cross_section=cross_section, luminosity=luminosity, sumw=sumw)
+        except NormalisationError as error:
+            reasons[variation] = str(error)
+    return {"scale_variations": scales, "not_normalised_variations": reasons}
 
 
 def incompleteness(datasets: Sequence[DatasetReport]) -> list[str]:

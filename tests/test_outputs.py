@@ -8,12 +8,19 @@ import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 from mucoffea.errors import UserError
+from mucoffea.outputs.bundle import read_bundle, scale_of, view, write_bundle
 from mucoffea.outputs.columns import ROW_GROUP, ColumnWriter, table, to_arrow
 from mucoffea.outputs.folder import check_output, file_name, hold, publish_output, start_output
+from mucoffea.outputs.luminosity import EraLuminosity
 from mucoffea.outputs.normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
+from mucoffea.outputs.parts import add_numbers
+from mucoffea.outputs.report import DatasetReport, Sample, dataset_report
+
+from .support.varied_result import NOMINAL, REGION, bundle
 
 
 def test_columns_leave_their_events_behind():
@@ -91,6 +98,75 @@ def test_sumw_of_a_skim_is_that_of_its_parent():
         sum_of_weights([file_sum(gen_event_count=1000, processed=99)], 99.0)
     with pytest.raises(NormalisationError, match="no Runs tree"):
         sum_of_weights([file_sum(gen_event_count=1000), file_sum(gen_event_count=None, gen_event_sumw=None)], 1.0)
+
+
+def test_each_variation_of_the_generator_has_its_own_sum():
+    total = sum_of_weights([file_sum()], 36.0, {"pdf001": 40.0})
+    assert (total.variations, total.note) == ({"pdf001": 40.0}, "")
+    # A skim that keeps them: Σ ratio times Σ genWeight, file by file.
+    skims = [
+        file_sum(gen_event_count=1000, gen_event_sumw=800.0, gen_variation_sums={"pdf001": 1.1, "ps_isrUp": 1.0}),
+        file_sum(gen_event_count=500, gen_event_sumw=200.0, gen_variation_sums={"pdf001": 0.9}),
+    ]
+    total = sum_of_weights(skims, 50.0, {"pdf001": 60.0, "ps_isrUp": 55.0})
+    assert total.variations == pytest.approx({"pdf001": 1.1 * 800 + 0.9 * 200, "ps_isrUp": 1000 * 55 / 50})
+    assert "lacks the sums of 1 variations" in total.note
+    assert "lacks" not in sum_of_weights(skims, 50.0, {"pdf001": 60.0}).note
+
+
+def simulated(**changes) -> Sample:
+    fields = {"name": "z", "kind": "mc", "process": "z", "label": "z", "era": "2018", "cross_section": 2.0}
+    return Sample(**{**fields, "inputs": (file_sum(planned=100),), "files_available": 1, **changes})
+
+
+def test_a_change_of_rate_of_the_generator_cancels_and_a_useless_sum_is_said():
+    era = EraLuminosity(era="2018", value=10.0)
+    numbers = {"sumw": 80.0, "sumw_variations": {"pdf001": 120.0, "pdf002": float("nan"), "pdf003": 0.0}}
+    one = dataset_report(simulated(), era, numbers, allow_partial=False)
+    assert one.scale == 1000 * 10 * 2 / 80
+    # All generated events amount to luminosity times cross section in each variation.
+    assert one.scale_variations["pdf001"] * 120 == pytest.approx(one.scale * 80, rel=1e-15)
+    assert set(one.not_normalised_variations) == {"pdf002", "pdf003"}
+    assert scale_of(one, "pdf001") == one.scale_variations["pdf001"]
+    assert scale_of(one, "pileupUp") == one.scale
+    assert DatasetReport.model_validate_json(one.model_dump_json()).scale_variations == one.scale_variations
+    unknown = dataset_report(simulated(cross_section=None), era, numbers, allow_partial=False)
+    assert (unknown.scale, unknown.scale_variations) == (None, {})
+
+
+def test_sums_of_variations_add_over_parts_as_nested_numbers():
+    total: dict = {}
+    for sums in ({"pdf001": 1.5, "pdf002": 2.0}, {"pdf001": 0.5}):
+        add_numbers(total, {"sumw": 1.0, "sumw_variations": sums})
+    assert total == {"sumw": 2.0, "sumw_variations": {"pdf001": 2.0, "pdf002": 2.0}}
+
+
+def test_a_view_of_a_variation_has_its_scale_and_what_it_does_not_touch():
+    contents = {
+        "z": {"nominal": NOMINAL, "pdf001": 1.3 * NOMINAL},
+        "tt": {"nominal": 2 * NOMINAL},
+        "data": {"nominal": 3 * NOMINAL},
+    }
+    changes = {"z": {"scale": 2.0, "scale_variations": {"pdf001": 2 / 1.3}}, "data": {"kind": "data"}}
+    made = bundle(contents, datasets=changes)
+    for variation in ("pdf001", "nominal", "somethingElse"):
+        seen = view(made, "mass", REGION, variation)
+        np.testing.assert_allclose(seen.simulation["z"].values(flow=True), 2 * NOMINAL, rtol=1e-15)
+        np.testing.assert_allclose(seen.simulation["tt"].values(flow=True), 2 * NOMINAL)
+        np.testing.assert_allclose(seen.data.values(flow=True), 3 * NOMINAL)
+
+
+def test_the_written_histograms_have_the_scale_of_their_variation(tmp_path: Path):
+    contents = {"z": {"nominal": NOMINAL, "pdf001": 1.3 * NOMINAL}}
+    made = bundle(contents, datasets={"z": {"scale": 2.0, "scale_variations": {"pdf001": 2 / 1.3}}})
+    write_bundle(made, tmp_path)
+    with uproot.open(tmp_path / "histograms.root") as file:
+        for variation in ("nominal", "pdf001"):
+            one = file[f"normalised/z/{REGION}/{variation}/mass"]
+            np.testing.assert_allclose(one.values(flow=True), 2 * NOMINAL, rtol=1e-15)
+    back = read_bundle(tmp_path)
+    assert back.report == made.report
+    assert back.scale("z", "pdf001") == 2 / 1.3
 
 
 def finished(folder: Path, text: str) -> None:

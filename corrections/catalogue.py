@@ -183,7 +183,7 @@ class Catalogue:
         name = path.name
         tried = [str(path)] if path.is_absolute() else []
         for folder in self.folders if locked else ():
-            if found := find_first(folder, [str(locked)]):
+            if found := find_first(folder, [str(locked), f"../{locked}"]):
                 return found
         for folder in self.folders:
             places = [name, f"lumi/{name}", f"../lumi/{name}"]

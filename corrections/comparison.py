@@ -58,14 +58,15 @@ class ChangedBin(NamedTuple):
 class Changes(NamedTuple):
     """Over the points at which both corrections have a value: how many changed, and by how much.
 
-    `only_old` and `only_new` count points where one alone has a value; `zero_before` changed ones whose old value
-    is 0, which have no relative change. `bins` are the most changed ones.
+    `only_old`, `only_new` and `neither` count points where one alone, or none, has a value; `zero_before` changed
+    ones whose old value is 0, which have no relative change. `bins` are the most changed ones.
     """
 
     points: int = 0
     changed: int = 0
     only_old: int = 0
     only_new: int = 0
+    neither: int = 0
     zero_before: int = 0
     largest_relative: float = 0.0
     mean_relative: float = 0.0
@@ -186,6 +187,7 @@ class _Sums:
     def __init__(self, keep: int) -> None:
         self.keep = keep
         self.points = self.changed = self.zero_before = self.only_old = self.only_new = 0
+        self.neither = 0
         self.relatives, self.sum_relative = 0, 0.0
         self.largest_relative = self.largest_absolute = 0.0
         self.largest: list[tuple[dict[str, Key], int, float, float]] = []
@@ -195,6 +197,7 @@ class _Sums:
         both = ~np.isnan(old) & ~np.isnan(new)
         self.only_old += int(np.count_nonzero(~np.isnan(old) & np.isnan(new)))
         self.only_new += int(np.count_nonzero(np.isnan(old) & ~np.isnan(new)))
+        self.neither += int(np.count_nonzero(np.isnan(old) & np.isnan(new)))
         change = np.where(both, np.abs(new - old), 0.0)
         size = np.where(both, np.abs(old), 0.0)
         changed = change > SAME * np.maximum(size, np.where(both, np.abs(new), 0.0))
@@ -219,6 +222,7 @@ class _Sums:
             changed=self.changed,
             only_old=self.only_old,
             only_new=self.only_new,
+            neither=self.neither,
             zero_before=self.zero_before,
             largest_relative=self.largest_relative,
             mean_relative=self.sum_relative / max(self.relatives, 1),

@@ -65,7 +65,7 @@ def draw_difference(values: DifferenceSlice) -> Figure:
         _draw_curves(upper, lower, values)
         if two:
             _draw_map(figure, figure.add_subplot(grid[:, 1]), values)
-        figure.text(0.01, 0.985, readable(_shortened(values.title, 110 if two else 56)), size=17, va="top")
+        figure.text(0.01, 0.985, readable(_shortened(values.title, 126 if two else 60)), size=17, va="top")
         figure.text(
             0.01, 0.94, readable(_shortened(values.note, 150 if two else 75)), size=14, va="top", color="#444444"
         )
@@ -80,17 +80,18 @@ def draw_overview(rows: Sequence[OverviewRow], *, old_label: str, new_label: str
     shown = sorted(rows, key=lambda row: -row.largest)[:ROWS]
     with style():
         figure = new_figure(13.0, 2.2 + 0.42 * max(len(shown), 2))
-        axes = figure.add_axes((0.44, 1.0 / figure.get_figheight(), 0.53, 1 - 2.0 / figure.get_figheight()))
+        axes = figure.add_axes((0.42, 1.0 / figure.get_figheight(), 0.55, 1 - 2.0 / figure.get_figheight()))
         places = np.arange(len(shown))
         axes.barh(places, [100 * row.largest for row in shown], height=0.7, color=PALETTE[0], label="largest")
         axes.barh(places, [100 * row.mean for row in shown], height=0.34, color=PALETTE[1], label="mean")
-        axes.set_yticks(places, [readable(_shortened(row.name, 52)) for row in shown], size=12)
+        axes.set_yticks(places, [readable(_shortened(row.name, 64)) for row in shown], size=11)
         axes.tick_params(axis="y", which="both", length=0)
         axes.invert_yaxis()
         sizes = [100 * size for row in shown for size in (row.largest, row.mean) if size > 0]
         if sizes and max(sizes) > 50 * min(sizes):
             axes.set_xscale("log")
             axes.set_xlim(min(sizes) / 2, max(sizes) * 2)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("relative change (%)")
         place = (0.97, 1 - 0.55 / figure.get_figheight())
         figure.legend(loc="center right", bbox_to_anchor=place, ncols=2, fontsize=14, frameon=False)
@@ -208,8 +209,9 @@ def _most_changed(values: DifferenceSlice) -> list[int | None]:
     order = np.argsort(-sizes, kind="stable")
     changed = _distinct(values, [int(one) for one in order if sizes[one] > 0])[:CURVES]
     # One bin without a change beside the changed ones shows what stayed.
-    same = [int(one) for one in order if sizes[one] == 0][:1] if len(changed) < CURVES else []
-    return sorted([*changed, *same]) or [0]
+    same = [int(one) for one in order if sizes[one] == 0] if changed and len(changed) < CURVES else []
+    beside = sorted(same, key=lambda one: abs(one - changed[0]))[:1]
+    return [*sorted([*changed, *beside])] or [0]
 
 
 def _distinct(values: DifferenceSlice, places: list[int]) -> list[int]:

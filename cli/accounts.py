@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corrections.luminosity_mask import certified
+from ..corrections.theory_weights import run_sums
 from ..errors import UserError
 from ..filesets.eras import find_era
 from ..filesets.layouts import DEFAULT
@@ -21,7 +22,7 @@ from ..outputs.report import Sample
 
 if TYPE_CHECKING:
     from ..executors.ledger import Ledger
-    from ..filesets.models import Dataset, Fileset
+    from ..filesets.models import Dataset, FileEntry, Fileset
     from .analysis import Setup
     from .inputs import Inputs
 
@@ -125,12 +126,28 @@ def _files(ledger: Ledger, inputs: Inputs) -> dict[str, tuple[FileSum, ...]]:
                 processed=processed.get((fileset.dataset.name, file.lfn), 0),
                 gen_event_count=file.gen_event_count,
                 gen_event_sumw=file.gen_event_sumw,
+                gen_variation_sums=_variation_sums(file, fileset.dataset),
                 luminosity_sections=file.luminosity_sections,
             )
             for file in fileset.files
         )
         for fileset in inputs.filesets
     }
+
+
+def _variation_sums(file: FileEntry, dataset: Dataset) -> dict[str, float]:
+    """Return what the ``Runs`` tree of a skim says of the variations of the generator's weights."""
+    sums = file.weight_sums
+    if sums is None:
+        return {}
+    return run_sums(
+        scale=sums.scale,
+        pdf_members=sums.pdf,
+        shower=sums.shower,
+        scale_title=sums.scale_title,
+        pdf_title=sums.pdf_title,
+        run=find_era(dataset.era).run if dataset.era else 2,
+    )
 
 
 def _certified(setup: Setup, era: str, sections: Sections) -> Sections:

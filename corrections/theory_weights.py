@@ -40,6 +40,8 @@ QCD_SCALES: Mapping[str, tuple[float, float]] = {
 }
 #: Members that have a variation; a set with fewer leaves the others at the nominal factor.
 PDF_MEMBERS = 100
+#: Ratio of a sum of weights to the nominal one.
+SANE_SUMS = (0.2, 5.0)
 ALPHAS = ("pdf_alphasDown", "pdf_alphasUp")
 
 
@@ -149,24 +151,38 @@ def pdf(weights: Array, *, title: str | None = None, kind: Kind | None = None) -
 
 
 def run_sums(
-    *, scale: Sequence[float] = (), pdf_members: Sequence[float] = (), shower: Sequence[float] = (), run: Literal[2, 3]
+    *,
+    run: Literal[2, 3],
+    scale: Sequence[float] = (),
+    pdf_members: Sequence[float] = (),
+    shower: Sequence[float] = (),
+    scale_title: str = "",
+    pdf_title: str = "",
 ) -> dict[str, float]:
     """Return variation → Σ(generator weight × factor) / Σ(generator weight) from the `Runs` tree of a skim.
 
-    The arguments are `LHEScaleSumw`, `LHEPdfSumw` and `PSSumw`, each divided by `genEventSumw` as NanoAOD has them;
-    empty is not known. Relative to its nominal member, a list is right only if that member is the same in every event,
-    as it is unless the parton densities kept are not those of the generator.
+    The arguments are `LHEScaleSumw`, `LHEPdfSumw` and `PSSumw`, each divided by `genEventSumw` as NanoAOD has them, and
+    the titles of the branches of the events; empty is not known. Relative to its nominal member, a list is right only
+    if that member is the same in every event, as it is unless the parton densities kept are not those of the
+    generator. A list with sums that are not of order one (`SANE_SUMS`; early files added them up when they were
+    merged), or of an unknown length, is left out.
     """
+    factors: dict[str, tuple[Sequence[float], Callable[[Floats], WeightFactor]]] = {
+        "scale": (scale, lambda row: qcd_scale(row, title=scale_title)),
+        "pdf": (pdf_members, lambda row: pdf(row, title=pdf_title)),
+        "shower": (shower, lambda row: parton_shower(row, run=run)),
+    }
     found: dict[str, float] = {}
-    for values, factor in (
-        (scale, lambda row: qcd_scale(row, title="")),
-        (pdf_members, lambda row: pdf(row, title="")),
-        (shower, lambda row: parton_shower(row, run=run)),
-    ):
-        if len(values):
+    for values, factor in factors.values():
+        if not values:
+            continue
+        try:
             one = factor(np.asarray([values], np.float64))
-            if not one.out_of_range:
-                found |= {name: float(value[0]) for name, value in one.variations.items()}
+        except UserError:
+            continue
+        sums = {name: float(value[0]) for name, value in one.variations.items()}
+        if not one.out_of_range and all(SANE_SUMS[0] < value < SANE_SUMS[1] for value in sums.values()):
+            found |= sums
     return found
 
 

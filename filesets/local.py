@@ -23,6 +23,7 @@ from .opening import BadFile as BadFile
 from .opening import UnreachableFile as UnreachableFile
 from .parquet_files import compressed_columns, describe_parquet, key_values, read_parquet
 from .soundness import check_tree
+from .weight_sums import weight_sums
 
 logger = logging.getLogger(__name__)
 
@@ -295,6 +296,7 @@ def _describe(file: Any, path: str, tree: str, schema: str = DEFAULT) -> dict[st
         **description,
         "gen_event_count": count,
         "gen_event_sumw": sumw,
+        "weight_sums": None if count in (None, events.num_entries) else weight_sums(file, events),
         "luminosity_sections": recorded_sections(file) if count is None else None,
     }
 

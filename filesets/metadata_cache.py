@@ -21,7 +21,7 @@ from .addresses import is_remote, local_path, without_secrets
 logger = logging.getLogger(__name__)
 
 #: Raised when the content of the answers changes, so that old ones are not read.
-FORMAT = 3
+FORMAT = 4
 
 
 def remembered(path: str, question: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:

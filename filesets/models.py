@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..errors import closest
 from .layouts import DEFAULT, LAYOUTS
+from .weight_sums import WeightSums
 
 Scalar = str | int | float | bool | None
 Text = Annotated[str, Field(min_length=1)]
@@ -81,12 +82,28 @@ class CrossSection(Strict):
 
 
 class Luminosity(Strict):
-    """An integrated luminosity with where it comes from; ``uncertainty`` in per cent."""
+    """An integrated luminosity with where it comes from.
+
+    ``uncertainty`` is in per cent; ``uncertainties`` are its independent parts, nuisance parameter → per cent. A
+    parameter that two eras share moves both.
+    """
 
     value: float = Field(gt=0, allow_inf_nan=False)
     unit: Literal["/fb", "/pb"] = "/fb"
     uncertainty: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    uncertainties: dict[Text, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default={})
     source: Text
+
+    @model_validator(mode="after")
+    def _parts_are_the_whole(self) -> Luminosity:
+        if self.uncertainties and self.uncertainty is not None:
+            whole = math.hypot(*self.uncertainties.values())
+            # The total is given with one decimal.
+            if abs(whole - self.uncertainty) > 0.051:
+                raise ValueError(
+                    f"the parts of its uncertainty are {whole:.2f} per cent together, not {self.uncertainty:g}"
+                )
+        return self
 
     @property
     def fb(self) -> float:
@@ -269,6 +286,7 @@ class FileEntry(Strict):
             between two of them is decompressed as a whole.
         gen_event_count: Σ ``Runs.genEventCount``, the generated events before any skim.
         gen_event_sumw: Σ ``Runs.genEventSumw``, their sum of weights.
+        weight_sums: of a skim, the sums of the other weights of the generator, of the events before it.
         luminosity_sections: of data, run → ranges [first, last] that the file was made from, those without any event
             included; None where the file does not say.
         data_schema: name of the schema of its events.
@@ -286,6 +304,7 @@ class FileEntry(Strict):
     clusters: Annotated[tuple[int, ...], Field(strict=False)] = ()
     gen_event_count: int | None = None
     gen_event_sumw: float | None = None
+    weight_sums: WeightSums | None = None
     luminosity_sections: dict[str, list[list[int]]] | None = None
     data_schema: Text = DEFAULT
     exposure: FileExposure | None = None

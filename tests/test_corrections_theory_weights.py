@@ -176,7 +176,11 @@ def test_sums_of_the_runs_tree_are_one_more_event():
     assert found["ps_isrUp"] == 3.0
     assert found["pdf100"] == 1.0
     assert run_sums(run=2) == {}
-    assert run_sums(scale=[0.0] * 9, shower=[1.0], run=2) == {}
+    assert run_sums(scale=[0.0] * 9, shower=[1.0], pdf_members=[1.0] * 77, run=2) == {}
+    assert run_sums(scale=[43.0] * 8, run=2) == {}
+    assert run_sums(scale=[43.0] * 9, run=2)["qcd_scaleMuRUp"] == 1.0
+    replicas = "LHE pdf variation weights (w_var / w_nominal) for LHA IDs 292201 - 292302"
+    assert run_sums(pdf_members=[1.1] * 102, pdf_title=replicas, run=2)["pdf001"] == pytest.approx(1 + 0.1 / 99**0.5)
 
 
 @ignore_doubles

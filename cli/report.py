@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..filesets.eras import find_era
-from ..outputs.bundle import Bundle, is_normalised, view
-from ..outputs.report import BY_EXPOSURE, Report, dataset_report, incompleteness
+from ..outputs.bundle import NOMINAL, Bundle, is_normalised, view
+from ..outputs.report import BY_EXPOSURE, DatasetReport, Report, SourceReport, dataset_report, incompleteness
 from ..plotting.agreement import chi2
 
 if TYPE_CHECKING:
-    from ..processors.base import EraInputs
+    from ..corrections.systematics import Systematic
+    from ..outputs.luminosity import EraLuminosity
+    from ..processors.base import Analysis, EraInputs
     from .accounts import Accounts
     from .analysis import Setup
     from .arguments import RunArguments
@@ -46,6 +48,7 @@ def build_report(
         for one in datasets
         if one.not_normalised and one.not_normalised != BY_EXPOSURE
     ]
+    unscaled += list(_variations_without_scale(datasets))
     exposed = [f"{one.name}: {line}" for one in accounts.samples for line in one.exposure_warnings]
     eras = [name for name in dict.fromkeys(one.era for one in datasets) if name]
     processor = setup.processor
@@ -58,7 +61,7 @@ def build_report(
         parameters=processor.parameters.model_dump(mode="json"),
         corrections=tuple(_corrections(processor.eras.values())),
         luminosity_file=_luminosity_file(setup),
-        luminosities=tuple(accounts.eras.values()),
+        luminosities=tuple(_with_uncertainty(era) for era in accounts.eras.values()),
         luminosity=accounts.eras[eras[0]].value if len(eras) == 1 else None,
         com_energy=find_era(eras[0]).com_energy if len(eras) == 1 else None,
         era=", ".join(eras) or None,
@@ -66,6 +69,45 @@ def build_report(
         regions=recipe.regions,
         effects=recipe.corrections,
         variations=recipe.variations,
+        sources=_sources(processor),
+    )
+
+
+def _variations_without_scale(datasets: Iterable[DatasetReport]) -> Iterator[str]:
+    """Yield a line for each dataset of which some variations cannot be normalised."""
+    for one in datasets:
+        reasons = one.not_normalised_variations
+        if reasons:
+            name, reason = next(iter(reasons.items()))
+            more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+            yield f"not normalised: {one.name} under {name}{more}, nominal is taken instead: {reason}"
+
+
+def _with_uncertainty(era: EraLuminosity) -> EraLuminosity:
+    """Return the luminosity of an era with its uncertainty, which is that of the calibration of the whole era."""
+    declared = find_era(era.era).luminosity if era.era else None
+    if declared is None:
+        return era
+    return era.model_copy(update={"uncertainty": declared.uncertainty, "uncertainties": declared.uncertainties})
+
+
+def _sources(processor: Analysis) -> tuple[SourceReport, ...]:
+    """Return the sources of systematic uncertainty that any era varies, as the report says them."""
+    found: dict[str, Systematic] = {}
+    for era in processor.eras.values():
+        found |= {one.name: one for one in processor.systematics(era)}
+    return tuple(
+        SourceReport(
+            name=one.name,
+            label=one.label or one.name,
+            kind=one.kind,
+            combination=one.combination,
+            variations=one.variations,
+            eras=one.eras,
+            processes=one.processes,
+            cms_name=one.cms_name,
+        )
+        for one in found.values()
     )
 
 
@@ -88,11 +130,12 @@ def with_agreement(bundle: Bundle) -> Bundle:
     """Add χ²/ndf of data against normalised simulation, with and without corrections, to the report."""
     if not is_normalised(bundle):
         return bundle
+    varied = {variation for source in bundle.report.sources for variation in source.variations} - {NOMINAL}
     rows = []
     for name, histogram in bundle.spectra().items():
         for region in histogram.axes["region"]:
             row: dict[str, Any] = {"histogram": name, "region": region}
-            for variation in histogram.axes["variation"]:
+            for variation in (one for one in histogram.axes["variation"] if one not in varied):
                 seen = view(bundle, name, region, variation)
                 if seen.data is not None and seen.total is not None:
                     value, ndf = chi2(seen.data, seen.total)

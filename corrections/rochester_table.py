@@ -19,13 +19,14 @@ _LINES = 8
 
 
 def check_rochester_table(path: Path) -> None:
-    """Look at the header of the Rochester table at `path` (`.txt` or `.txt.gz`).
+    """Look at the header of the Rochester table at `path` (`.txt` or `.txt.gz`), and whether it can be read to its end.
 
     Raises UserError if the file cannot be read or is something else; the file and the line are named.
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             lines = [line.split() for line in islice(file, _LINES)]
+            file.read()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise _not_a_table(path, f"{type(error).__name__}: {error}") from error
     words = [line[0] if line else "" for line in lines]

@@ -61,7 +61,7 @@ def shown(place: Source, relatives: Sequence[str]) -> list[str]:
     """Return the full path or address of each file, for a message."""
     if isinstance(place, Path):
         return [str(_joined(place, one)) for one in relatives]
-    return [place.address_of(one) for one in relatives if not one.startswith("..")]
+    return [place.url + one for one in relatives if not one.startswith("..")]
 
 
 def _joined(folder: Path, relative: str) -> Path:

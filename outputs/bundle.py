@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from boost_histogram import Kind
 from ..errors import UserError
 from ..histograms.specification import CATEGORIES
 from ..histograms.storage import cells, read_hdf5, slices, write_hdf5
+from .combination import combined
 from .folder import file_name
-from .report import DatasetReport, Report
+from .report import DatasetReport, Report, SourceReport
 from .root_files import recreate
 
 NOMINAL = "nominal"
@@ -102,17 +103,48 @@ def read_bundle(folder: Path) -> Bundle:
 def _write_root(bundle: Bundle, path: Path) -> None:
     """Write TH1D at ``raw/<dataset>/<region>/<variation>/<name>`` and, scaled to yields, below ``normalised/``.
 
-    Means, which no luminosity scales, are written as TProfile below ``raw/`` alone.
+    Systematic variations are below ``normalised/`` alone, and of a set of members (parton densities, QCD scales) only
+    the ``<source>Up`` and ``<source>Down`` that they amount to: a file of hundreds of members takes minutes to write,
+    and ``histograms.h5`` has all of them. Means, which no luminosity scales, are written as TProfile below ``raw/``
+    alone.
     """
+    varied = {variation for source in bundle.report.sources for variation in source.variations}
+    sets = [source for source in bundle.report.sources if source.combination != "up_down"]
+    members = {variation for source in sets for variation in source.variations}
     with recreate(path) as file:
         for name, histogram in bundle.histograms.items():
             for dataset, region, variation, one in slices(histogram):
                 scale = bundle.scale(dataset, variation)
-                place = f"{file_name(dataset)}/{region}/{variation}/{name}"
-                # ROOT's histograms of integers are of 32 bits; a double holds every count below 2^53.
-                file[f"raw/{place}"] = one * 1.0 if one.storage_type is hist.storage.Int64 else one
-                if scale is not None and one.kind == Kind.COUNT:
-                    file[f"normalised/{place}"] = one * scale
+                place = f"{file_name(dataset)}/{region}"
+                if variation not in varied:
+                    # ROOT's histograms of integers are of 32 bits; a double holds every count below 2^53.
+                    raw = one * 1.0 if one.storage_type is hist.storage.Int64 else one
+                    file[f"raw/{place}/{variation}/{name}"] = raw
+                if scale is not None and one.kind == Kind.COUNT and variation not in members:
+                    file[f"normalised/{place}/{variation}/{name}"] = one * scale
+                if scale is not None and variation == NOMINAL and one.storage_type is hist.storage.Weight:
+                    for full, moved in _of_sets(bundle, histogram, dataset, region, sets):
+                        file[f"normalised/{place}/{full}/{name}"] = moved
+
+
+def _of_sets(
+    bundle: Bundle, histogram: hist.Hist, dataset: str, region: str, sets: Sequence[SourceReport]
+) -> Iterator[tuple[str, hist.Hist]]:
+    """Yield ``<source>Up`` and ``<source>Down`` of the sets that a normalised dataset has; variances are nominal."""
+    one = next(report for report in bundle.report.datasets if report.name == dataset)
+    nominal = histogram[{"dataset": dataset, "region": region, "variation": NOMINAL}] * (one.scale or 0.0)
+    for source in sets:
+        filled = [name for name in source.variations if has_variation(histogram, one, name)]
+        if not filled:
+            continue
+        pieces = [histogram[{"dataset": dataset, "region": region, "variation": name}] for name in filled]
+        scaled = zip(pieces, filled, strict=True)
+        shifts = [piece.values(flow=True) * (scale_of(one, name) or 0.0) for piece, name in scaled]
+        up, down = combined(np.array(shifts) - nominal.values(flow=True), source.combination)
+        for direction, shift in (("Up", up), ("Down", down)):
+            moved = nominal.copy()
+            moved.view(flow=True)["value"] += shift
+            yield f"{source.name}{direction}", moved
 
 
 def _write_cut_flow_table(bundle: Bundle, path: Path) -> None:

@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .combination import Combination
 from .exposure import SampleExposure
 from .luminosity import EraLuminosity, SectionAccount
 from .normalisation import FileSum, NormalisationError, scale_factor, sum_of_weights
-
-Combination = Literal["up_down", "hessian", "replicas", "envelope"]
 
 #: Why a sample with an exposure has no factor: rates come from livetime and generated events.
 BY_EXPOSURE = "normalised by exposure"

@@ -2,13 +2,8 @@
 
 A variation is compared with the nominal yield after normalisation, so a change of rate that the weights of a generator
 make is not one of the yield. Members of a set become up and down bin by bin, on the sum of the samples that share the
-nuisance parameter:
-
-- ``envelope`` (QCD scales): the largest and the smallest of members and nominal;
-- ``hessian``: ± √Σ(member − nominal)² (J. Butterworth et al., PDF4LHC15, J. Phys. G 43 (2016) 023001, eq. 20);
-- ``replicas``: ± the standard deviation of the members (ibid., eq. 21).
-
-Nuisance parameters of one source (one an era, one a process) add in quadrature, and so do sources.
+nuisance parameter (see :mod:`.combination`). Nuisance parameters of one source (one an era, one a process) add in
+quadrature, and so do sources.
 """
 
 from __future__ import annotations
@@ -22,19 +17,11 @@ from numpy.typing import NDArray
 
 from ..errors import UserError, closest
 from .bundle import NOMINAL, Bundle, is_normalised, scale_of
-from .report import Combination, DatasetReport, Report, SourceReport
-
-Floats = NDArray[np.float64]
+from .combination import Floats, Shift, combined
+from .report import DatasetReport, Report, SourceReport
 
 #: Of the sources that the luminosity of the report is made of; their names are those of the nuisance parameters.
 LUMINOSITY_LABEL = "luminosity"
-
-
-class Shift(NamedTuple):
-    """Varied minus nominal yield, ``[bins + 2]`` with the flow bins; ``up`` may be negative, and ``down`` positive."""
-
-    up: Floats
-    down: Floats
 
 
 class Yields(NamedTuple):
@@ -142,16 +129,6 @@ def shift(found: Yields, source: SourceReport, report: Report, process: str | No
         nothing = np.zeros(found.nominal.shape[1])
         return Shift(nothing, nothing)
     return Shift(_together([one.up for one in moved]), _together([one.down for one in moved]))
-
-
-def combined(shifts: Floats, combination: Combination) -> Shift:
-    """Return up and down from ``shifts``, ``[variations, bins]``: member minus nominal; see the head of the module."""
-    if combination == "up_down":
-        return Shift(shifts[0], shifts[1])
-    if combination == "envelope":
-        return Shift(np.maximum(shifts.max(axis=0), 0.0), np.minimum(shifts.min(axis=0), 0.0))
-    width = np.sqrt((shifts**2).sum(axis=0)) if combination == "hessian" else shifts.std(axis=0, ddof=1)
-    return Shift(width, -width)
 
 
 def total_band(

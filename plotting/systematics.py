@@ -27,6 +27,7 @@ UP_COLOUR, DOWN_COLOUR = PALETTE[2], PALETTE[0]
 _WIDTH, _LEFT, _RIGHT, _BOTTOM = 8.0, 1.15, 0.3, 0.75  # figure width and its margins in inches
 _MAIN, _GAP, _RATIO = 3.6, 0.12, 2.2  # heights of the two panels and the gap between them in inches
 _BAR, _LABELS = 0.34, 3.4  # height of a row of the chart, width of its labels in inches
+_FOOT = 1.6  # rows of the chart that the legend takes
 _CHARACTERS = 38  # that fit beside a bar
 #: A shift in a bin beyond this does not stretch the ratio panel.
 _WIDEST = 1.0
@@ -152,7 +153,7 @@ def plot_largest(
 
 def draw_largest(rows: Sequence[Row], notes: StackNotes, labels: dict[str, str]) -> Figure:
     """Return the chart; call it inside :func:`mucoffea.plotting.style.style`."""
-    body = max(len(rows), 3) * _BAR + 0.2
+    body = (max(len(rows), 3) + _FOOT) * _BAR
     height = _BOTTOM + body + head_height(notes, _WIDTH)
     figure = new_figure(_WIDTH, height)
     axes = figure.add_axes((_LABELS / _WIDTH, _BOTTOM / height, (_WIDTH - _LABELS - _RIGHT) / _WIDTH, body / height))
@@ -169,11 +170,13 @@ def draw_largest(rows: Sequence[Row], notes: StackNotes, labels: dict[str, str])
     axes.set_yticks(places, names, fontsize="x-small")
     axes.yaxis.set_tick_params(which="both", length=0)
     axes.minorticks_off()
-    axes.set_ylim(len(rows) - max(len(rows), 3) - 0.6, len(rows) - 0.4)
+    axes.set_ylim(len(rows) - max(len(rows), 3) - _FOOT - 0.5, len(rows) - 0.5)
     reach = 1.1 * max([row.size for row in rows], default=0.0) or 1.0
     axes.set_xlim(-reach, reach)
     axes.set_xlabel("Shift of the yield [%]")
-    axes.legend(fontsize="x-small", loc="lower right")
+    axes.legend(fontsize="x-small", loc="lower right", ncols=2, columnspacing=1.2, borderaxespad=0.3)
+    if notes.region:
+        axes.text(0.02, 0.5 * _BAR / body, readable(notes.region), fontsize="x-small", transform=axes.transAxes)
     return figure
 
 

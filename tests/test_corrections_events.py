@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import awkward as ak
+import correctionlib
 import numpy as np
 import pytest
 from coffea.lumi_tools import LumiMask
@@ -54,6 +55,24 @@ def test_beyond_the_table_is_counted(pileup: CorrectionRecord) -> None:
     assert len(pileup_weight(pileup, np.array([], dtype=np.float32)).values) == 0
     with pytest.raises(UserError, match=r"no variation 'upp'.*'up'"):
         pileup_weight(pileup, np.array([1.0]), "upp")
+
+
+@needs_pog
+@pytest.mark.parametrize(
+    ("era", "folder"),
+    [("2016postVFP", "2016postVFP_UL"), ("2018", "2018_UL"), ("2022postEE", "2022_Summer22EE")],
+)
+def test_pileup_factor_is_what_correctionlib_says(era: str, folder: str) -> None:
+    record = Catalogue([REAL / "pog"]).resolve("pileup", era=era, pog_folders=[folder])
+    by_hand = correctionlib.CorrectionSet.from_file(str(record.path))[record.key]
+    n_true = np.linspace(0.5, 95.5, 40)
+    factor = pileup_factor(record, n_true)
+    for found, name in (
+        (factor.nominal, "nominal"),
+        (factor.variations["pileupUp"], "up"),
+        (factor.variations["pileupDown"], "down"),
+    ):
+        np.testing.assert_array_equal(found, by_hand.evaluate(n_true, name))
 
 
 @needs_pog

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uproot
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from mucoffea.errors import UserError
+from mucoffea.outputs.bundle import write_bundle
+from mucoffea.outputs.combination import combined
 from mucoffea.outputs.report import SourceReport
-from mucoffea.outputs.systematics import chosen, combined, regions_of, shift, sources, total_band, yields
+from mucoffea.outputs.systematics import chosen, regions_of, shift, sources, total_band, yields
 from mucoffea.outputs.systematics_table import TOTAL, largest, table, write_table
 
 from .support.varied_result import NOMINAL, REGION, bundle, era
@@ -200,3 +203,21 @@ def test_mistakes_are_named():
         yields(bundle({"z": {"nominal": NOMINAL}}, datasets={"z": {"scale": None}}), "mass", REGION)
     assert list(regions_of(made, ["mass"])) == [("mass", REGION)]
     assert list(regions_of(bundle({"z": {"nominal": 0 * NOMINAL}}), ["mass"])) == []
+
+
+def test_the_root_file_has_what_a_set_of_members_amounts_to(tmp_path: Path):
+    members = {"pdf001": 1.3 * 1.03 * NOMINAL, "pdf002": 0.96 * NOMINAL}
+    contents = {"z": {"nominal": NOMINAL, "pileupUp": 1.1 * NOMINAL, **members}, "tt": {"nominal": NOMINAL}}
+    changes = {"z": {"scale": 2.0, "scale_variations": {"pdf001": 2.0 / 1.3}}}
+    write_bundle(bundle(contents, [PILEUP, PDF], changes), tmp_path)
+    with uproot.open(tmp_path / "histograms.root") as file:
+        at = {name: file[f"normalised/z/{REGION}/{name}/mass"] for name in ("nominal", "pdfUp", "pdfDown", "pileupUp")}
+        np.testing.assert_allclose(at["pdfUp"].values(flow=True), 2 * 1.05 * NOMINAL)
+        np.testing.assert_allclose(at["pdfDown"].values(flow=True), 2 * 0.95 * NOMINAL)
+        np.testing.assert_allclose(at["pileupUp"].values(flow=True), 2.2 * NOMINAL)
+        np.testing.assert_array_equal(at["pdfUp"].variances(flow=True), at["nominal"].variances(flow=True))
+        assert {
+            key.split("/")[3] for key in file.keys(cycle=False) if key.count("/") == 4 and key.startswith("raw")
+        } == {"nominal"}
+        assert f"normalised/tt/{REGION}/pdfUp/mass" not in file
+        assert f"normalised/z/{REGION}/pdf001/mass" not in file

@@ -29,10 +29,11 @@ class Yields(NamedTuple):
 
     Args:
         datasets: simulated and normalised.
-        nominal: ``[datasets, bins + 2]``, flow bins included.
+        nominal: ``[datasets, bins + flow]``, with the flow bins that the axis has.
         variances: the same.
-        varied: variation of the histogram → ``[datasets, bins + 2]``; nominal where a dataset has not filled it.
+        varied: variation of the histogram → ``[datasets, bins + flow]``; nominal where a dataset has not filled it.
         edges: ``[bins + 1]``.
+        inside: the bins that are no flow bins.
     """
 
     datasets: tuple[DatasetReport, ...]
@@ -40,6 +41,7 @@ class Yields(NamedTuple):
     variances: Floats
     varied: Mapping[str, Floats]
     edges: Floats
+    inside: slice
 
     def of(self, process: str | None) -> NDArray[np.bool_]:
         """Return ``[datasets]`` which belong to ``process`` (its label); all for None."""
@@ -76,7 +78,7 @@ def yields(bundle: Bundle, name: str, region: str) -> Yields:
     """Return the normalised yields of the histogram ``name`` in ``region``.
 
     Raises:
-        UserError: no simulation is normalised.
+        UserError: no simulation is normalised, or a bin is not finite.
     """
     if not is_normalised(bundle):
         raise UserError("No simulation of this result is normalised, so shifts of its yields are not known.")
@@ -98,12 +100,18 @@ def yields(bundle: Bundle, name: str, region: str) -> Yields:
         kept = filled[:, column] & [variation not in one.not_normalised_variations for one in datasets]
         scaled = _scaled(values[rows, place, column], datasets, variation)
         varied[variation] = np.where(kept[:, None], scaled, nominal)
+        if not np.isfinite(varied[variation]).all():
+            raise UserError(
+                f"The histogram '{name}' has bins that are not finite in the region '{region}' under '{variation}': a "
+                f"weight was infinite or not a number. Leave that systematic out, and look at the weights."
+            )
     return Yields(
         datasets=datasets,
         nominal=nominal,
         variances=_scaled(variances[rows, place, variations.index(NOMINAL)], datasets, NOMINAL, 2),
         varied=varied,
         edges=np.asarray(histogram.axes[-1].edges, np.float64),
+        inside=_inside(histogram.axes[-1]),
     )
 
 
@@ -152,7 +160,7 @@ def total_band(
         one = shift(found, source, bundle.report, process)
         above += np.maximum(np.maximum(one.up, one.down), 0.0) ** 2
         below += np.minimum(np.minimum(one.up, one.down), 0.0) ** 2
-    return np.sqrt(above)[1:-1], np.sqrt(below)[1:-1]
+    return np.sqrt(above)[found.inside], np.sqrt(below)[found.inside]
 
 
 def regions_of(bundle: Bundle, names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -163,6 +171,11 @@ def regions_of(bundle: Bundle, names: Iterable[str]) -> Iterator[tuple[str, str]
             here: dict[str, Any] = {"region": region, "variation": NOMINAL}
             if NOMINAL in histogram.axes["variation"] and np.any(histogram[here].values(flow=True)):
                 yield name, region
+
+
+def _inside(axis: Any) -> slice:
+    """Return the bins of an axis without its flow bins; axes of categories have none below."""
+    return slice(int(axis.traits.underflow), int(axis.traits.underflow) + len(axis))
 
 
 def _scaled(content: Any, datasets: Sequence[DatasetReport], variation: str, power: int = 1) -> Floats:

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from .bundle import Bundle
+from .combination import Floats, Shift
 from .report import SourceReport
-from .systematics import Floats, Shift, regions_of, shift, yields
+from .systematics import Yields, regions_of, shift, yields
 
 #: The sum of all simulation, beside the processes.
 TOTAL = "total"
@@ -91,9 +92,7 @@ def table(
                 for source in chosen:
                     moved = shift(found, source, bundle.report, process)
                     place = {"histogram": name, "region": region, "process": process or TOTAL}
-                    rows.append(
-                        Row(**place, source=source.name, kind=source.kind, **_numbers(nominal, moved, found.edges))
-                    )
+                    rows.append(Row(**place, source=source.name, kind=source.kind, **_numbers(nominal, moved, found)))
     return rows
 
 
@@ -119,13 +118,13 @@ def write_table(rows: Sequence[Row], folder: Path) -> tuple[Path, Path]:
     return as_json, as_csv
 
 
-def _numbers(nominal: Floats, moved: Shift, edges: Floats) -> dict[str, float | Remark]:
+def _numbers(nominal: Floats, moved: Shift, found: Yields) -> dict[str, float | Remark]:
     total = nominal.sum()
     up, down = (float(100 * one.sum() / total) for one in moved)
-    inside = nominal[1:-1]
+    inside = nominal[found.inside]
     seen = inside >= LEAST_CONTENT * inside.max() if inside.max() > 0 else np.zeros(len(inside), bool)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = [np.where(seen, 100 * one[1:-1] / inside, 0.0) for one in moved]
+        relative = [np.where(seen, 100 * one[found.inside] / inside, 0.0) for one in moved]
     place = int(np.argmax(np.maximum(*np.abs(relative))))
     bin_up, bin_down = (float(one[place]) for one in relative)
     return {
@@ -134,8 +133,8 @@ def _numbers(nominal: Floats, moved: Shift, edges: Floats) -> dict[str, float | 
         "down": down,
         "bin_up": bin_up,
         "bin_down": bin_down,
-        "bin_low": float(edges[place]),
-        "bin_high": float(edges[place + 1]),
+        "bin_low": float(found.edges[place]),
+        "bin_high": float(found.edges[place + 1]),
         "remark": _remark(up, down, bin_up, bin_down),
     }
 

@@ -62,10 +62,10 @@ def source_content(
     """
     found = yields(bundle, name, region)
     rows = found.of(process)
-    nominal = found.nominal[rows].sum(axis=0)[1:-1]
-    error = np.sqrt(found.variances[rows].sum(axis=0)[1:-1])
+    nominal = found.nominal[rows].sum(axis=0)[found.inside]
+    error = np.sqrt(found.variances[rows].sum(axis=0)[found.inside])
     moved = shift(found, source, bundle.report, process)
-    up, down = nominal + moved.up[1:-1], nominal + moved.down[1:-1]
+    up, down = nominal + moved.up[found.inside], nominal + moved.down[found.inside]
     axis = bundle.histograms[name].axes[-1]
     divisor = np.where(nominal > 0, nominal, np.nan)
     return SourceContent(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
+import hist
 import numpy as np
 import pytest
 import uproot
@@ -192,6 +194,41 @@ def test_inverted_sources_and_thin_bins():
     (row, _) = table(made, [PILEUP], ["mass"])
     assert row.remark == "inverted"
     assert (row.bin_low, row.bin_high) != (3, 4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_bins_that_are_not_finite_are_an_error(bad: float):
+    up = NOMINAL.copy()
+    up[2] = bad
+    made = bundle({"z": {"nominal": NOMINAL, "pileupUp": up, "pileupDown": NOMINAL}}, [PILEUP])
+    with pytest.raises(UserError, match="'mass' has bins that are not finite in the region 'signal' under 'pileupUp'"):
+        yields(made, "mass", REGION)
+
+
+def test_axes_of_categories_and_integers_keep_all_their_bins():
+    categories = [
+        hist.axis.StrCategory([name], growth=True, name=axis)
+        for axis, name in zip(("dataset", "region"), ("z", REGION), strict=True)
+    ]
+    observables = (
+        hist.axis.StrCategory(["ee", "mm"], growth=True, name="channel"),
+        hist.axis.StrCategory(["ee", "mm"], name="channel"),
+        hist.axis.IntCategory([11, 13], name="channel"),
+        hist.axis.Integer(0, 2, name="channel", flow=False),
+        hist.axis.Regular(2, 0, 2, name="channel", underflow=False),
+    )
+    for observable in observables:
+        variation = hist.axis.StrCategory(["nominal", "pileupUp", "pileupDown"], name="variation")
+        made = hist.Hist(*categories, variation, observable, storage=hist.storage.Weight(), name="channel")
+        for column, factor in enumerate((1.0, 1.5, 0.5)):
+            made.values()[0, 0, column] = factor * np.array([10.0, 30.0])
+        result = bundle({"z": {"nominal": NOMINAL}}, [PILEUP])
+        result = dataclasses.replace(result, histograms={"channel": made})
+        up, down = total_band(result, "channel", REGION)
+        np.testing.assert_allclose(up, [5, 15])
+        np.testing.assert_allclose(down, [5, 15])
+        (row, _) = table(result, [PILEUP], ["channel"])
+        assert (row.nominal, row.up, row.bin_up) == pytest.approx((40, 50, 50))
 
 
 def test_mistakes_are_named():

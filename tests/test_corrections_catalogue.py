@@ -13,7 +13,7 @@ from pathlib import Path
 import correctionlib
 import numpy as np
 import pytest
-from mucoffea.corrections import binning, catalogue, loading, payload_entries, sampling
+from mucoffea.corrections import binning, catalogue, loading, sampling
 from mucoffea.corrections.catalogue import Catalogue
 from mucoffea.corrections.evaluation import evaluate_flat
 from mucoffea.errors import UserError

@@ -126,7 +126,7 @@ def test_eras_are_complete() -> None:
     for era in load_eras().values():
         assert era.pog_folders
         assert era.golden_json
-        assert {"single_muon", "double_muon"} == set(era.triggers)
+        assert {"single_muon", "single_electron", "double_muon"} == set(era.triggers)
         assert all(name.startswith("Flag_") for name in era.met_filters)
         assert all(path.startswith("HLT_") for paths in era.triggers.values() for path in paths)
         assert ("Flag_HBHENoiseFilter" in era.met_filters) == (era.run == 2)

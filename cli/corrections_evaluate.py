@@ -163,6 +163,8 @@ def _show(chosen: Chosen, rows: Sequence[dict[str, Any]]) -> None:
     out = console()
     out.print(f"{chosen.key} of {chosen.path}", markup=False, soft_wrap=True)
     table = Table()
+    if not any(row["remark"] for row in rows):
+        rows = [{name: value for name, value in row.items() if name != "remark"} for row in rows]
     for name in rows[0]:
         number = name == "value" or isinstance(rows[0][name], float)
         table.add_column("" if name == "remark" else name, justify="right" if number else "left")

@@ -171,7 +171,9 @@ def _print_key(out: Console, one: dict[str, Any]) -> None:
         out.print(one["description"], markup=False, soft_wrap=True)
     if one["parts"]:
         out.print(f"made of, in this order: {', '.join(one['parts'])}", markup=False, soft_wrap=True)
-    table = Table("input", "type", "bins or choices", "valid range", "beyond the bins", "description")
+    table = Table(
+        "input", "type", "bins (of all branches together) or choices", "valid range", "beyond the bins", "description"
+    )
     for axis in one["inputs"]:
         table.add_row(
             Text(axis["name"]),

@@ -126,8 +126,11 @@ def _key_of(record: CorrectionRecord, role: str | None) -> str:
     else:
         from ..corrections import loading
 
-        key = chosen
-        loading.correction(record.path, key)  # says what the file has
+        key, available = chosen, loading.keys(record.path)
+        if key not in available:
+            near = closest(key, (*record.keys, *available))
+            roles = _some(tuple(record.keys))
+            raise UserError(f"The correction '{record.name}' has no table '{key}'.{near} {roles}")
     if "{" in key:
         raise UserError(
             f"The key of '{record.name}' is a pattern, {key}: give FILE and KEY instead, {record.path} and one of its "

@@ -28,7 +28,7 @@ from .payload_entries import (
     working_points,
 )
 from .rochester_table import check_rochester_table
-from .sources import Source, find_copy, find_first, shown, source, split_search_path, subfolders
+from .sources import Source, find_copy, find_first, renewed, shown, source, split_search_path, subfolders
 
 __all__ = ["Catalogue", "CorrectionRecord", "correction_names", "eras", "working_points"]
 
@@ -210,6 +210,8 @@ class Catalogue:
         locked = self.lock.entry(name, era, point)
         named = (find_first(folder, [locked.path, f"../{locked.path}"]) for folder in self.folders)
         path = next((one for one in named if one), None) or self._find_file(name, era, known.pog, file, folders, kind)
+        if sha256_of(path) != locked.sha256:  # a copy of an earlier state of a web folder is no reason to refuse
+            path = next((new for folder in self.folders if (new := renewed(folder, path))), path)
         sha256 = sha256_of(path)
         self.lock.check(locked, path, sha256)
         if locked.keys != group.working_points[point].keys:

@@ -50,6 +50,13 @@ def find_copy(place: Source, relatives: Iterable[str]) -> Path | None:
     return next((path for path in copies if path is not None), None)
 
 
+def renewed(place: Source, copy: Path) -> Path | None:
+    """Return `copy`, fetched anew from the server, if it is of this web folder and still there; else None."""
+    if isinstance(place, Path) or not copy.is_relative_to(place.cache):
+        return None
+    return place.fetch(copy.relative_to(place.cache).as_posix())
+
+
 def subfolders(place: Source, relative: str) -> list[str]:
     """Return the names of the folders in the folder `relative` of `place`, sorted; none if they cannot be listed."""
     if isinstance(place, WebFolder):

@@ -11,7 +11,7 @@ from mucoffea.corrections.catalogue import Catalogue, CorrectionRecord
 from mucoffea.corrections.lock import LUMINOSITY_MASK, Lock, LockChecker, LockedFile, relative_path, sha256_of
 from mucoffea.errors import UserError
 
-from .support.pog_files import TIGHT, scale_factor, write
+from .support.pog_files import TIGHT, scale_factor, web_server, write
 
 CAT = "Run2-2018-UL-NanoAODv9"
 
@@ -121,6 +121,22 @@ def test_a_luminosity_mask_is_locked_too(tmp_path: Path) -> None:
         search.find_luminosity_mask(name)
     with pytest.raises(UserError, match="does not have the luminosity mask 'Cert_3"):
         search.find_luminosity_mask("Cert_3_Golden.json")
+
+
+def test_an_old_copy_of_a_web_folder_is_fetched_anew(tmp_path: Path, file: Path, lock: Path) -> None:
+    with web_server(tmp_path / "pog") as (host, asked):
+
+        def found(lock: Path | None) -> CorrectionRecord:
+            search = Catalogue([f"http://{host}"], lock=lock, cache=tmp_path / "cache")
+            return search.resolve("muon_id", era="2018", pog_folders=["2018_UL"])
+
+        before = found(None).sha256
+        write(file, scale_factor(scale=0.5))
+        assert found(None).sha256 == before, "without a lock a copy stays"
+        Lock(files=(entry(file),)).write(lock)
+        assert found(lock).sha256 == sha256_of(file) != before
+        assert found(lock).path.is_relative_to(tmp_path / "cache")
+        assert len(asked) == 3
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,9 @@ def _only_key(mesh: Grid, one: Content, keys: Mapping[str, Key]) -> dict[str, Ke
 
 
 def _evaluated(path: Path, one: Content, values: Mapping[str, Floats], keys: Mapping[str, Key]) -> Floats:
-    """Return the values of a correction, NaN where it has none: out of range, or no such combination of keys."""
+    """Return the values of a correction, NaN where it has none: out of range, no such combination of keys, or a
+    formula that comes to no finite number there.
+    """
     size = len(next(iter(values.values()))) if values else 1
     given = dict(values) or {"": np.zeros(1)}
     kinds = {axis.name: axis.kind for axis in one.axes}
@@ -275,4 +277,5 @@ def _evaluated(path: Path, one: Content, values: Mapping[str, Floats], keys: Map
         found = evaluate_flat(path, one.key, given, choices=texts, default=np.nan).values
     except UserError:
         return np.full(size, np.nan)
-    return np.broadcast_to(np.asarray(found, dtype=np.float64), (size,))
+    result = np.broadcast_to(np.asarray(found, dtype=np.float64), (size,))
+    return np.where(np.isfinite(result), result, np.nan)

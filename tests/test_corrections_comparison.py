@@ -119,6 +119,18 @@ def test_a_formula_is_sampled_within_its_bins(tmp_path: Path) -> None:
     assert found.nominal.largest_relative == pytest.approx(0.001 * (found.nominal.bins[0].point["pt"] - 500))
 
 
+def test_a_formula_without_a_finite_value_is_no_value(tmp_path: Path) -> None:
+    def file(name: str, expression: str) -> Path:
+        data = {"nodetype": "binning", "input": "pt", "edges": [-1.0, 1.0, 2.0, 3.0], "flow": "error"}
+        data["content"] = [formula(expression, "pt"), 1.0, 1.0]
+        return write(tmp_path / name, correction("SF", {"pt": "real"}, data))
+
+    old, new = file("old.json", "2.0"), file("new.json", "1.0/max(x,0.0)")
+    found = compare_keys(old, new, "SF", "SF").nominal
+    assert found.only_old > 0, "1 / 0 below zero"
+    assert math.isfinite(found.largest_relative)
+
+
 def test_compound_corrections_are_compared_as_a_whole(tmp_path: Path) -> None:
     def file(name: str, level: float) -> Path:
         parts = [

@@ -188,7 +188,8 @@ def _requirement(requirement: Requirement, dataset: str, sample: Sample) -> Iter
             message = f"{names} {verb} not in {file}; {rest}.{near}"
             yield _finding("warning", dataset, requirement.component, message)
         return
-    what = f"has none of the trigger paths {names}" if alternative else f"lacks {names}"
+    several = "trigger paths" if requirement.component == "trigger" else "branches"
+    what = f"has none of the {several} {names}" if alternative else f"lacks {names}"
     version = f" It is of EventNtuple v{sample.file.ntuple_version}." if sample.file.ntuple_version else ""
     message = f"{file} {what}.{_near(missing, sample.sizes)}{version} {requirement.advice}"
     yield _finding("error", dataset, requirement.component, message.rstrip())

@@ -51,6 +51,7 @@ def draw_plots(bundle: Bundle, folder: Path) -> list[Path]:
 
 def _stack(bundle: Bundle, name: str, region: str, folder: Path) -> Path | None:
     from ..outputs.bundle import is_normalised, view
+    from ..outputs.systematics import total_band
     from ..plotting.stack import plot_stack
 
     seen = view(bundle, name, region)
@@ -70,8 +71,15 @@ def _stack(bundle: Bundle, name: str, region: str, folder: Path) -> Path | None:
         uncorrected=without,
         notes=_notes(bundle, warnings, _agreement(bundle, name, region), region.replace("_", " ")),
         log=name.endswith(LOGARITHMIC),
+        band=total_band(bundle, name, region, statistical=True) if _has_band(bundle) else None,
     )
     return path
+
+
+def _has_band(bundle: Bundle) -> bool:
+    from ..outputs.bundle import is_normalised
+
+    return bool(bundle.report.sources) and is_normalised(bundle)
 
 
 def _flows(bundle: Bundle) -> dict[str, CutFlow]:

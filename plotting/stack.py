@@ -31,6 +31,9 @@ __all__ = ["StackContent", "StackNotes", "draw_stack", "plot_stack", "stack_cont
 
 _BAND: dict[str, Any] = {"fill": True, "facecolor": "none", "edgecolor": BAND_COLOUR, "hatch": "//////", "linewidth": 0}
 _BAND_LABEL = "Stat. uncertainty"
+_WIDE: dict[str, Any] = {"fill": True, "facecolor": BAND_COLOUR, "alpha": 0.35, "linewidth": 0}
+_WIDE_LABEL = "Stat. ⊕ syst. uncertainty"
+Band = tuple[Array, Array]
 _UNCORRECTED_LABEL = "Uncorrected"
 _WIDTH, _LEFT, _RIGHT, _BOTTOM = 8.0, 1.15, 0.3, 0.75  # figure width and its margins in inches
 _MAIN, _GAP, _RATIO = 4.9, 0.12, 1.6  # heights of the two panels and the gap between them in inches
@@ -46,6 +49,7 @@ def plot_stack(
     notes: StackNotes,
     log: bool = False,
     colours: Mapping[str, str] | None = None,
+    band: Band | None = None,
 ) -> tuple[Path, Path]:
     """Draw data against stacked simulation with a ratio panel, and return the paths of the PNG and the PDF.
 
@@ -59,6 +63,8 @@ def plot_stack(
         notes: what is written on the figure.
         log: logarithmic vertical axis.
         colours: label → colour; the others are taken from the palette in the order of ``simulation``.
+        band: how far the total may be above and below, statistical and systematic, ``[bins]``; None draws the
+            statistical uncertainty alone.
 
     Raises:
         ValueError: see :func:`stack_content`.
@@ -66,18 +72,25 @@ def plot_stack(
     """
     content = stack_content(data, simulation, uncorrected)
     with style():
-        figure = draw_stack(content, notes, log=log, colours=process_colours(simulation, colours))
+        figure = draw_stack(content, notes, log=log, colours=process_colours(simulation, colours), band=band)
         return save(figure, stem)
 
 
-def draw_stack(content: StackContent, notes: StackNotes, *, log: bool = False, colours: Mapping[str, str]) -> Figure:
+def draw_stack(
+    content: StackContent,
+    notes: StackNotes,
+    *,
+    log: bool = False,
+    colours: Mapping[str, str],
+    band: Band | None = None,
+) -> Figure:
     """Return the figure of ``content``; its first axes hold the stack, its second, if any, the ratio.
 
     Call it inside :func:`mucoffea.plotting.style.style`.
     """
     figure, main, ratio = _panels(content, head_height(notes, _WIDTH))
     draw_head(figure, main, notes)
-    _draw_simulation(main, content, colours)
+    _draw_simulation(main, content, colours, band)
     if content.data is not None:
         _draw_points(
             main,
@@ -90,7 +103,7 @@ def draw_stack(content: StackContent, notes: StackNotes, *, log: bool = False, c
     head = draw_corner(main, legend, _corner_lines(content, notes))
     _scale_y(main, content, head=head, log=log)
     if ratio is not None:
-        _draw_ratio(ratio, content)
+        _draw_ratio(ratio, content, band)
     _label_x(main, ratio, content)
     return figure
 
@@ -109,7 +122,7 @@ def _panels(content: StackContent, head: float) -> tuple[Figure, Axes, Axes | No
     return figure, main, ratio
 
 
-def _draw_simulation(axes: Axes, content: StackContent, colours: Mapping[str, str]) -> None:
+def _draw_simulation(axes: Axes, content: StackContent, colours: Mapping[str, str], band: Band | None) -> None:
     edges = content.edges
     if content.stack and content.total is not None and content.total_error is not None:
         labels = [label for label, _ in content.stack]
@@ -125,6 +138,8 @@ def _draw_simulation(axes: Axes, content: StackContent, colours: Mapping[str, st
             ax=axes,
         )
         axes.stairs(content.total, edges, color="black", linewidth=0.8, baseline=None)
+        if band is not None:
+            axes.stairs(content.total + band[0], edges, baseline=content.total - band[1], label=_WIDE_LABEL, **_WIDE)
         upper, lower = content.total + content.total_error, content.total - content.total_error
         axes.stairs(upper, edges, baseline=lower, label=_BAND_LABEL, **_BAND)
     if content.uncorrected_total is not None:
@@ -168,7 +183,7 @@ def _draw_legend(axes: Axes, content: StackContent, notes: StackNotes) -> Legend
     handles, labels = axes.get_legend_handles_labels()
     known = dict(zip(labels, handles, strict=True))
     stacked = [label for label, _ in reversed(content.stack)]
-    order = [notes.data_label, *stacked, _BAND_LABEL, _UNCORRECTED_LABEL]
+    order = [notes.data_label, *stacked, _BAND_LABEL, _WIDE_LABEL, _UNCORRECTED_LABEL]
     names = [label for label in order if label in known]
     columns = 1 if len(names) <= 6 else 2
     return draw_legend(axes, [(name, known[name]) for name in names], columns=columns, fontsize="small")
@@ -223,9 +238,12 @@ def _reach(content: StackContent) -> tuple[list[float], list[float]]:
     return finite[0], finite[1]
 
 
-def _draw_ratio(axes: Axes, content: StackContent) -> None:
+def _draw_ratio(axes: Axes, content: StackContent, band: Band | None) -> None:
     half = _half_range([points for points in (content.ratio, content.uncorrected_ratio) if points is not None])
     axes.axhline(1, color="black", linewidth=1, linestyle="--")
+    if band is not None and content.total is not None:
+        up, down = (np.divide(one, content.total, out=np.zeros_like(one), where=content.total > 0) for one in band)
+        axes.stairs(1 + up, content.edges, baseline=1 - down, **_WIDE)
     if content.band is not None:
         axes.stairs(1 + content.band, content.edges, baseline=1 - content.band, **_BAND)
     for points, colour, filled in (

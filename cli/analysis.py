@@ -223,6 +223,8 @@ def _era_inputs(
             certified_sections(mask)
     return EraInputs(
         era=era.name,
+        run=era.run,
+        com_energy=era.com_energy,
         triggers=era.triggers,
         met_filters=era.met_filters,
         luminosity_mask=mask,

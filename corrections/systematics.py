@@ -76,11 +76,12 @@ def sources() -> dict[str, Systematic]:
     return {one.name: one for one in found}
 
 
-def chosen(request: Sequence[str], corrections: Collection[str]) -> tuple[Systematic, ...]:
+def chosen(request: Sequence[str], corrections: Collection[str], *, strict: bool = True) -> tuple[Systematic, ...]:
     """Return the sources that a request asks for, of those that the applied `corrections` have.
 
     `request` is `none`, `weights`, `all` or names of sources (`all` and `weights` leave optional ones out; names may be
-    added to them). Raises UserError for a name that is not known, or whose correction is not applied.
+    added to them). Raises UserError for a name that is not known, and, if `strict`, for one whose correction is not
+    applied; otherwise that source is left out.
     """
     known = {name: one for name, one in sources().items() if one.correction in corrections}
     wanted: dict[str, Systematic] = {}
@@ -92,6 +93,8 @@ def chosen(request: Sequence[str], corrections: Collection[str]) -> tuple[System
             wanted |= {one.name: one for one in plain}
         elif name in known:
             wanted[name] = known[name]
+        elif name in sources() and not strict:
+            continue
         elif name in sources():
             raise UserError(
                 f"The systematic '{name}' belongs to the correction '{sources()[name].correction}', which is not "

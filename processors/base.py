@@ -12,6 +12,7 @@ from coffea.processor import ProcessorABC
 from pydantic import BaseModel, ConfigDict
 
 from ..corrections.catalogue import CorrectionRecord
+from ..corrections.systematics import Systematic
 from ..histograms.specification import Histogram
 from ..luminosity_sections import packed, unpacked
 from .requirements import Requirement
@@ -28,6 +29,10 @@ class EraInputs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     era: str = NO_ERA
+    #: Run of the LHC; files of an unknown era are taken as of Run 2.
+    run: Literal[2, 3] = 2
+    #: TeV.
+    com_energy: float = 13.0
     triggers: Mapping[str, tuple[str, ...]] = {}
     met_filters: tuple[str, ...] = ()
     luminosity_mask: Path | None = None
@@ -93,6 +98,10 @@ class Analysis(ProcessorABC):
     def variations(self, era: EraInputs) -> tuple[str, ...]:  # noqa: ARG002 (see the analyses)
         """Return the variations that the histograms have in ``era``."""
         return ("nominal",)
+
+    def systematics(self, era: EraInputs) -> tuple[Systematic, ...]:  # noqa: ARG002 (see the analyses)
+        """Return the sources of systematic uncertainty that are varied in simulation of ``era``."""
+        return ()
 
     def era_inputs(self, events: Any) -> EraInputs:
         """Return what the era of ``events`` gives; empty without an era."""

@@ -15,7 +15,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from .flat import flat, flattened
+from .flat import FlatCollection, flat, flattened
 
 #: Columns of the leptons that `leading_pair` and `four_leptons` read.
 COLUMNS = ("pt", "eta", "phi", "mass", "charge")
@@ -73,24 +73,61 @@ def leading_pair(leptons: Any, good: Any = None, pt: Any = None) -> LeadingPair:
     n_good = np.bincount(event, minlength=len(columns.counts))
     pair_event = np.flatnonzero(n_good >= 2)
     start = (np.cumsum(n_good) - n_good)[pair_event]
-    first, second = chosen[start], chosen[start + 1]
-    others = [columns[name] for name in ("eta", "phi", "mass")]
-    charge = columns["charge"].astype(np.int64, copy=False)
+    return _paired(pair_event, (columns, flat_pt, chosen[start]), (columns, flat_pt, chosen[start + 1]))
+
+
+def mixed_pair(
+    leptons: Any, others: Any, good: Any, others_good: Any, pt: Any = None, others_pt: Any = None
+) -> LeadingPair:
+    """Return the good lepton of highest pt with the good other (a muon and an electron) of highest pt, of every event
+    that has both and one lepton only.
+
+    Arguments as of `leading_pair`, for each of the two collections. `leading_*` are those of the lepton, `subleading_*`
+    those of the other, whichever has the higher pt.
+    """
+    sides, counts = [], []
+    for collection, mask, momentum in ((leptons, good, pt), (others, others_good, others_pt)):
+        columns = flattened(collection)
+        flat_pt = columns["pt"] if momentum is None else flat(momentum)
+        chosen = np.flatnonzero(flat(mask))
+        event = columns.event[chosen]
+        chosen = _by_descending_pt(chosen, event, flat_pt[chosen])
+        counts.append(np.bincount(event, minlength=len(columns.counts)))
+        sides.append((columns, flat_pt, chosen))
+    pair_event = np.flatnonzero((counts[0] == 1) & (counts[1] >= 1))
+    first, second = (
+        (columns, flat_pt, chosen[(np.cumsum(count) - count)[pair_event]])
+        for (columns, flat_pt, chosen), count in zip(sides, counts, strict=True)
+    )
+    return _paired(pair_event, first, second)
+
+
+_Side = tuple[FlatCollection, npt.NDArray[Any], Integers]
+
+
+def _paired(pair_event: Integers, first: _Side, second: _Side) -> LeadingPair:
+    """Return the pairs of the leptons at given positions of two collections, each with its pt."""
     # Taken before they are cast: most leptons are in no pair.
-    one, two = (tuple(values[which].astype(np.float64) for values in (flat_pt, *others)) for which in (first, second))
+    one, two = (
+        tuple(
+            values[place].astype(np.float64)
+            for values in (flat_pt, *(columns[name] for name in ("eta", "phi", "mass")))
+        )
+        for columns, flat_pt, place in (first, second)
+    )
+    charges = (columns["charge"].astype(np.int64, copy=False)[place] for columns, _, place in (first, second))
     total = _sum(one, two)
-    offset = columns.starts[pair_event]
     return LeadingPair(
         event=pair_event,
-        first=first - offset,
-        second=second - offset,
+        first=first[2] - first[0].starts[pair_event],
+        second=second[2] - second[0].starts[pair_event],
         leading_pt=one[0],
         leading_eta=one[1],
         leading_phi=one[2],
         subleading_pt=two[0],
         subleading_eta=two[1],
         subleading_phi=two[2],
-        charge=charge[first] + charge[second],
+        charge=sum(charges),
         mass=total.mass,
         pt=total.pt,
         phi=total.phi,

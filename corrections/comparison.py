@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError
+from . import loading
 from .binning import Content, content, definition
 from .evaluation import evaluate_flat
 from .sampling import Grid, along, grid, points, shown_inputs
@@ -125,10 +126,11 @@ def compare_keys(old: Path, new: Path, old_key: str, new_key: str, limits: Limit
 
     Raises UserError if a file or key is missing, or if there is no point at which both have a value.
     """
-    before, after = content(old, old_key), content(new, new_key)
-    start = KeyDifference(old_key, new_key, before.version, after.version)
+    versions = (int(loading.correction(path, key).version) for path, key in ((old, old_key), (new, new_key)))
+    start = KeyDifference(old_key, new_key, *versions)
     if definition(old, old_key) == definition(new, new_key):
         return start._replace(identical=True)
+    before, after = content(old, old_key), content(new, new_key)
     mesh = grid(before, after, most_combinations=limits.combinations)
     values, bins = points(mesh, max(500, limits.points // len(mesh.combinations)))
     nominal, variations = _Sums(limits.bins), _Sums(limits.bins)

@@ -115,7 +115,8 @@ def test_mistakes(tags: tuple[Path, Path], tmp_path: Path, command: Command, wor
     assert not (tmp_path / "out").exists()
 
 
-def test_two_real_tags_in_time(real: Path, tmp_path: Path, command: Command) -> None:
+@pytest.mark.slow
+def test_two_real_tags(real: Path, tmp_path: Path, command: Command) -> None:
     folder = real / "pog/JME/2022_Summer22EE"
     files = (folder / "jet_jerc.json.gz", folder / "jet_jerc_v3.json.gz")
     ended = command("corrections", "diff", *files, "--plots", 1, "--output-dir", tmp_path / "out")

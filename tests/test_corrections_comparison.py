@@ -195,12 +195,12 @@ def test_the_two_real_tags_of_jet_corrections(real: Path) -> None:
         *(f"Run{run}_V3_DATA_{level}_AK4PFPuppi" for run in "EFG" for level in ("L1L2L3Res", "L2Relative")),
         *(f"V3_MC_{level}_AK4PFPuppi" for level in ("L1L2L3Res", "L2Relative")),
     }
+    libraries = [correctionlib.CorrectionSet.from_file(str(path)) for path in (old, new)]
     for one in changed:
         worst = one.worst
         assert worst is not None
         assert worst.where["JetEta"] == (3.839, 4.013)
-        for path, key, value in ((old, one.old_key, worst.old), (new, one.new_key, worst.new)):
-            library = correctionlib.CorrectionSet.from_file(str(path))
+        for library, key, value in zip(libraries, (one.old_key, one.new_key), (worst.old, worst.new), strict=True):
             direct = library.compound[key] if key in library.compound else library[key]
             assert direct.evaluate(*(worst.point[each.name] for each in direct.inputs)) == value
         assert one.nominal.largest_relative == abs(worst.new - worst.old) / worst.old

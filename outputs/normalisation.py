@@ -93,19 +93,23 @@ def sum_of_weights(
                 f"{file.lfn} is a skim ({file.entries} of {file.gen_event_count} generated events) of which only "
                 f"{file.processed} entries were processed; its sum of weights belongs to the whole file"
             )
-    total = sum(file.gen_event_sumw or 0.0 for file in used)
+    return _of_runs(used, processed_sumw, varied)
+
+
+def _of_runs(files: Sequence[FileSum], processed_sumw: float, varied: Mapping[str, float]) -> SumOfWeights:
+    """Return the sums that the ``Runs`` trees of skims have; ``varied`` and ``processed_sumw`` where they have none."""
+    total = sum(file.gen_event_sumw or 0.0 for file in files)
     note = "the input is a skim"
-    found: dict[str, float] = {}
-    for variation, processed in varied.items():
-        ratios = [file.gen_variation_sums.get(variation) for file in used]
-        if None not in ratios:
-            pairs = zip(ratios, used, strict=True)
-            found[variation] = sum((ratio or 0.0) * (file.gen_event_sumw or 0.0) for ratio, file in pairs)
-        elif processed_sumw:
-            found[variation] = total * processed / processed_sumw
-    estimated = sum(any(variation not in file.gen_variation_sums for file in used) for variation in varied)
-    if estimated:
-        note += f", whose Runs tree lacks the sums of {estimated} variations: their ratio is that of the events in it"
+    kept = [name for name in varied if all(name in file.gen_variation_sums for file in files)]
+    found = {
+        name: sum(file.gen_variation_sums[name] * (file.gen_event_sumw or 0.0) for file in files)
+        if name in kept
+        else total * processed / (processed_sumw or math.nan)
+        for name, processed in varied.items()
+    }
+    if len(kept) < len(varied):
+        missing = len(varied) - len(kept)
+        note += f", whose Runs tree lacks the sums of {missing} variations: their ratio is that of the events in it"
     return SumOfWeights(value=total, source="Runs tree", note=note, variations=found)
 
 

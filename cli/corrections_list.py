@@ -13,7 +13,7 @@ from rich.text import Text
 from ..corrections.catalogue import Catalogue, correction_names, eras, working_points
 from ..errors import UserError, closest
 from ..filesets.eras import find_era
-from .corrections_source import add_search_path, catalogue, console, json_text
+from .corrections_source import add_search_path, catalogue, console, json_text, without_list
 from .parsing import Parser
 
 EXAMPLES = """\
@@ -114,7 +114,7 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
     out.print(", ".join(f"{number} {status}" for status, number in counts.items()))
     for row in rows:
         if row["status"] == "wrong":
-            out.print(f"{row['name']} of {row['era']}: {row['problem']}", markup=False, soft_wrap=True)
+            out.print(f"{row['name']} of {row['era']}: {without_list(row['problem'])}", markup=False, soft_wrap=True)
     if counts["missing"]:
         out.print(
             "'corrections show NAME --era E' lists the places where a missing file was looked for; name a folder or an "

@@ -15,7 +15,7 @@ from ..corrections.lock import LUMINOSITY_MASK, Lock, LockChecker, LockedFile, r
 from ..errors import UserError, closest
 from ..filesets.eras import find_era
 from . import COMPLETE, INCOMPLETE
-from .corrections_source import add_search_path, catalogue, console
+from .corrections_source import add_search_path, catalogue, console, without_list
 from .parsing import Parser
 
 EXAMPLES = """\
@@ -124,7 +124,7 @@ def _resolved(search: Catalogue, places: Iterable[tuple[str, str, str]], missing
             else:
                 yield locked(search.resolve(name, era=era.name, pog_folders=era.pog_folders, working_point=point))
         except UserError as error:
-            reason = "no file was found" if str(error).startswith("No file was found") else str(error)
+            reason = "no file was found" if str(error).startswith("No file was found") else without_list(error)
             missing.setdefault((name, era_name, reason), []).append(point)
 
 

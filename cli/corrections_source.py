@@ -144,6 +144,11 @@ def _some(names: Sequence[str], most: int = 40) -> str:
     return f"It has: {', '.join(names[:most])}{more}."
 
 
+def without_list(message: object) -> str:
+    """Return a message without the list of all that a file has, which may be a hundred names."""
+    return str(message).split(" It has: ", 1)[0]
+
+
 def json_text(value: Any) -> str:
     """Return ``value`` as JSON; infinite numbers and NaN, which JSON does not have, as text."""
     return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -126,8 +126,8 @@ def compare_keys(old: Path, new: Path, old_key: str, new_key: str, limits: Limit
 
     Raises UserError if a file or key is missing, or if there is no point at which both have a value.
     """
-    versions = (int(loading.correction(path, key).version) for path, key in ((old, old_key), (new, new_key)))
-    start = KeyDifference(old_key, new_key, *versions)
+    first, second = loading.correction(old, old_key), loading.correction(new, new_key)
+    start = KeyDifference(old_key, new_key, int(first.version), int(second.version))
     if definition(old, old_key) == definition(new, new_key):
         return start._replace(identical=True)
     before, after = content(old, old_key), content(new, new_key)
@@ -135,9 +135,9 @@ def compare_keys(old: Path, new: Path, old_key: str, new_key: str, limits: Limit
     values, bins = points(mesh, max(500, limits.points // len(mesh.combinations)))
     nominal, variations = _Sums(limits.bins), _Sums(limits.bins)
     for keys in mesh.combinations:
-        first = _evaluated(old, before, values, _only_key(mesh, before, keys))
-        second = _evaluated(new, after, values, _only_key(mesh, after, keys))
-        (nominal if _is_nominal(keys, before, after) else variations).add(keys, first, second)
+        earlier = _evaluated(old, before, values, _only_key(mesh, before, keys))
+        later = _evaluated(new, after, values, _only_key(mesh, after, keys))
+        (nominal if _is_nominal(keys, before, after) else variations).add(keys, earlier, later)
     if not nominal.points and not variations.points:
         raise UserError(
             f"'{old_key}' of {old} and '{new_key}' of {new} have no point at which both have a value: they are not "

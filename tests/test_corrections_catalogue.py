@@ -181,6 +181,10 @@ SWEEP = [
 ]
 
 
+#: Working points for another release of the file than the real one here: its keys are not in it, and that is said.
+OF_ANOTHER_RELEASE = {("jet_energy", "2022postEE", "ak4_v3")}
+
+
 @cache
 def direct(path: Path) -> correctionlib.CorrectionSet:
     return correctionlib.CorrectionSet.from_file(str(path))
@@ -192,9 +196,13 @@ def test_every_entry_resolves_and_evaluates_on_the_real_files(name: str, era: st
     try:
         record = Catalogue([REAL / "pog"]).resolve(name, era=era, pog_folders=[POG_FOLDERS[era]], working_point=point)
     except UserError as error:
+        if (name, era, point) in OF_ANOTHER_RELEASE:
+            assert "has no correction" in str(error)
+            return
         if "No file was found" not in str(error):
             raise
         pytest.skip(f"the file of {name} for {era} is not among the real files")
+    assert (name, era, point) not in OF_ANOTHER_RELEASE
     assert record.sha256 == hashlib.sha256(record.path.read_bytes()).hexdigest()
     for key in record.keys.values():
         pattern = re.sub(r"\\{\w+\\}", ".+", re.escape(key))

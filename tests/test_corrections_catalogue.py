@@ -196,8 +196,7 @@ def test_every_entry_resolves_and_evaluates_on_the_real_files(name: str, era: st
     try:
         record = Catalogue([REAL / "pog"]).resolve(name, era=era, pog_folders=[POG_FOLDERS[era]], working_point=point)
     except UserError as error:
-        if (name, era, point) in OF_ANOTHER_RELEASE:
-            assert "has no correction" in str(error)
+        if (name, era, point) in OF_ANOTHER_RELEASE and "has no correction" in str(error):
             return
         if "No file was found" not in str(error):
             raise

@@ -34,6 +34,8 @@ GENERATOR_ONLY = (
     "Muon_genPartFlav",
     "Electron_genPartIdx",
     "Jet_hadronFlavour",
+    "Jet_partonFlavour",
+    "Jet_genJetIdx",
 )
 
 _NARROW_MUON = "pt eta phi mass charge dxy dz sip3d pfRelIso04_all looseId mediumId tightId nTrackerLayers"
@@ -43,8 +45,10 @@ _STANDARD = {
     "isPFcand genPartIdx genPartFlav jetIdx pdgId",
     "Electron": "pt eta phi mass charge dxy dz sip3d pfRelIso03_all cutBased mvaFall17V2Iso_WP90 mvaFall17V2Iso_WP80 "
     "deltaEtaSC pdgId genPartIdx",
-    "Jet": "pt eta phi mass jetId puId btagDeepFlavB rawFactor area nMuons nElectrons hadronFlavour",
+    "Jet": "pt eta phi mass jetId puId btagDeepFlavB rawFactor area nMuons nElectrons chHEF neHEF chEmEF neEmEF muEF "
+    "muonSubtrFactor muonIdx1 muonIdx2 electronIdx1 hadronFlavour partonFlavour genJetIdx",
     "TrigObj": "pt eta phi id filterBits l1pt",
+    "GenJet": "pt eta phi mass partonFlavour hadronFlavour",
     "GenPart": "pt eta phi mass pdgId status statusFlags genPartIdxMother",
 }
 _NARROW_EVENT = (
@@ -194,5 +198,5 @@ def collection_columns(content: Content, *, data: bool) -> dict[str, tuple[str, 
     return {
         name: tuple(column for column in text.split() if not (data and f"{name}_{column}" in GENERATOR_ONLY))
         for name, text in table.items()
-        if not (data and name == "GenPart")
+        if not (data and name.startswith("Gen"))
     }

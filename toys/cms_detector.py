@@ -134,7 +134,7 @@ def _smear(rng: Generator, muons: Mapping[str, Array]) -> dict[str, Array]:
     width *= np.where(rng.random(n, dtype=np.float32) < 0.03, 3.0, 1.0)
     pt = muons["pt"] / np.maximum(1.0 + width * rng.standard_normal(n), 0.2)
     measured = dict(muons)
-    measured["pt"] = pt.astype(np.float32)
+    measured["pt"], measured["true_pt"] = pt.astype(np.float32), muons["pt"]
     measured["eta"] = truncate(muons["eta"] + 5e-4 * rng.standard_normal(n), 12)
     measured["phi"] = truncate(np.clip(muons["phi"] + 3e-4 * rng.standard_normal(n), -3.1415, 3.1415), 12)
     return {name: column[pt > 3.0] for name, column in measured.items()}
@@ -209,6 +209,7 @@ def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: boo
         "genPartIdx": muons["genPartIdx"].astype(np.int32),
         "genPartFlav": muons["genPartFlav"].astype(np.uint8),
         "jetIdx": np.full(n, -1, np.int32),
+        "true_pt": muons["true_pt"],
         **legs,
     }
     return collect(truth.n_events, muons["event"], shown, columns)
@@ -238,6 +239,7 @@ def reconstruct_electrons(truth: Truth, rng: Generator) -> Collection:
         "mvaFall17V2Iso_WP80": grade >= 3,
         "deltaEtaSC": truncate(0.01 * rng.standard_normal(n), 10),
         "genPartIdx": truth.index_in_event()[index].astype(np.int32),
+        "true_pt": truth.pt[index],
         "fires": (rng.random(n) < 0.92) & (pt > 32.0) & (grade >= 3),
     }
     return collect(truth.n_events, truth.event[index], pt, columns)

@@ -12,13 +12,15 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from .cms_payload_nodes import binning, categories, correction, formula, inputs
+from .cms_payloads_jme import jet_energy_set, jet_veto_set, met_set
 from .storage import write_atomically
 
 Array = npt.NDArray[Any]
@@ -113,35 +115,6 @@ def pileup_profile(kind: Literal["mc", "data"], shift: float = 0.0) -> Floats:
     return density / density.sum()
 
 
-def _inputs(**kinds: str) -> list[dict[str, str]]:
-    return [{"name": name, "type": kind} for name, kind in kinds.items()]
-
-
-def _categories(name: str, values: dict[Any, Any]) -> dict[str, Any]:
-    return {
-        "nodetype": "category",
-        "input": name,
-        "content": [{"key": key, "value": value} for key, value in values.items()],
-    }
-
-
-def _binning(name: str, edges: Sequence[float], flow: str, content: Callable[[int], Any]) -> dict[str, Any]:
-    return {
-        "nodetype": "binning",
-        "input": name,
-        "edges": list(edges),
-        "content": [content(i) for i in range(len(edges) - 1)],
-        "flow": flow,
-    }
-
-
-def _correction(
-    name: str, about: str, inputs: list[dict[str, str]], output: str, data: dict[str, Any]
-) -> dict[str, Any]:
-    result = {"name": output, "type": "real"}
-    return {"name": name, "description": about, "version": 1, "inputs": inputs, "output": result, "data": data}
-
-
 def _efficiency_correction(kind: Efficiency) -> dict[str, Any]:
     table, (stat, syst) = _SF_TABLES[kind], _SF_UNCERTAINTY[kind]
     total = math.hypot(stat, syst)
@@ -149,16 +122,16 @@ def _efficiency_correction(kind: Efficiency) -> dict[str, Any]:
     def at_bin(i: int, j: int) -> dict[str, Any]:
         value = float(table[i, j])
         edges = {"systup": value + total, "systdown": value - total}
-        return _categories("scale_factors", {"nominal": value, "stat": stat, "syst": syst, **edges})
+        return categories("scale_factors", {"nominal": value, "stat": stat, "syst": syst, **edges})
 
     def along_pt(i: int) -> dict[str, Any]:
-        return _binning("pt", SF_PT_EDGES[kind], "error", lambda j: at_bin(i, j))
+        return binning("pt", SF_PT_EDGES[kind], "error", lambda j: at_bin(i, j))
 
-    absolute = {"nodetype": "formula", "expression": "abs(x)", "parser": "TFormula", "variables": ["eta"]}
-    content = _binning("eta", SF_ETA_EDGES, "error", along_pt)
+    absolute = formula("abs(x)", "eta")
+    content = binning("eta", SF_ETA_EDGES, "error", along_pt)
     data = {"nodetype": "transform", "input": "eta", "rule": absolute, "content": content}
-    inputs = _inputs(eta="real", pt="real", scale_factors="string")
-    return _correction(SF_NAMES[kind], f"{SF_NAMES[kind]} of the toy", inputs, "weight", data)
+    declared = inputs(eta="real", pt="real", scale_factors="string")
+    return correction(SF_NAMES[kind], f"{SF_NAMES[kind]} of the toy", declared, "weight", data)
 
 
 def muon_efficiency_set() -> dict[str, Any]:
@@ -169,26 +142,26 @@ def muon_efficiency_set() -> dict[str, Any]:
 
 def _scale_grid(name: str, table: Floats, **further: float) -> dict[str, Any]:
     def at_bin(i: int, j: int) -> dict[str, Any]:
-        return _categories("variation", {"nom": float(table[i, j]), **further})
+        return categories("variation", {"nom": float(table[i, j]), **further})
 
     def along_phi(i: int) -> dict[str, Any]:
-        return _binning("phi", SCALE_PHI_EDGES, "clamp", lambda j: at_bin(i, j))
+        return binning("phi", SCALE_PHI_EDGES, "clamp", lambda j: at_bin(i, j))
 
-    inputs = _inputs(eta="real", phi="real", variation="string")
-    return _correction(name, name, inputs, "correction", _binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
+    declared = inputs(eta="real", phi="real", variation="string")
+    return correction(name, name, declared, "correction", binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
 
 
 def _resolution(name: str, parameters: Sequence[float]) -> dict[str, Any]:
-    leaf = _categories("parameter", dict(enumerate(parameters)))
-    layers = _binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
-    inputs = _inputs(abseta="real", nTrackerLayers="real", parameter="int")
-    return _correction(name, name, inputs, "correction", _binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
+    leaf = categories("parameter", dict(enumerate(parameters)))
+    layers = binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
+    declared = inputs(abseta="real", nTrackerLayers="real", parameter="int")
+    return correction(name, name, declared, "correction", binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
 
 
 def _smearing_strength(name: str) -> dict[str, Any]:
-    leaf = _categories("variation", {"nom": 1.0, "stat": 0.01})
-    inputs = _inputs(abseta="real", variation="string")
-    return _correction(name, name, inputs, "k", _binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf))
+    leaf = categories("variation", {"nom": 1.0, "stat": 0.01})
+    declared = inputs(abseta="real", variation="string")
+    return correction(name, name, declared, "k", binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf))
 
 
 def muon_scale_set() -> dict[str, Any]:
@@ -213,25 +186,28 @@ def pileup_set() -> dict[str, Any]:
     def weights(shift: float) -> dict[str, Any]:
         data = pileup_profile("data", shift)
         ratio = np.divide(data, simulation, out=np.zeros(99), where=simulation > 0)
-        return _binning("NumTrueInteractions", PILEUP_EDGES, "clamp", lambda i: float(ratio[i]))
+        return binning("NumTrueInteractions", PILEUP_EDGES, "clamp", lambda i: float(ratio[i]))
 
     shifts = {"nominal": 0.0, "up": MINIMUM_BIAS_UNCERTAINTY, "down": -MINIMUM_BIAS_UNCERTAINTY}
-    data = _categories("weights", {key: weights(shift) for key, shift in shifts.items()})
-    inputs = _inputs(NumTrueInteractions="real", weights="string")
-    correction = _correction(PILEUP_CORRECTION, "Pile-up weights of the toy", inputs, "weight", data)
-    return {"schema_version": 2, "description": "Pile-up weights of the toy", "corrections": [correction]}
+    data = categories("weights", {key: weights(shift) for key, shift in shifts.items()})
+    declared = inputs(NumTrueInteractions="real", weights="string")
+    weight = correction(PILEUP_CORRECTION, "Pile-up weights of the toy", declared, "weight", data)
+    return {"schema_version": 2, "description": "Pile-up weights of the toy", "corrections": [weight]}
 
 
 def write_corrections(folder: Path) -> list[Path]:
     """Write the correction files and the golden JSON of the toy below ``folder`` and return their paths.
 
-    Layout of jsonpog-integration: ``POG/MUO/demo/muon_Z.json.gz``, ``POG/MUO/demo/muon_scalesmearing.json.gz``,
-    ``POG/LUM/demo/puWeights.json.gz`` and ``lumi/Cert_demo_Golden.json``. The same bytes each time.
+    Layout of jsonpog-integration: ``POG/MUO/demo/muon_Z.json.gz`` ..., and ``lumi/Cert_demo_Golden.json``. The same
+    bytes each time.
     """
     sets = {
         "POG/MUO/demo/muon_Z.json.gz": muon_efficiency_set,
         "POG/MUO/demo/muon_scalesmearing.json.gz": muon_scale_set,
         "POG/LUM/demo/puWeights.json.gz": pileup_set,
+        "POG/JME/demo/jet_jerc.json.gz": jet_energy_set,
+        "POG/JME/demo/jetvetomaps.json.gz": jet_veto_set,
+        "POG/JME/demo/met.json.gz": met_set,
     }
     paths = [folder / name for name in sets]
     for path, build in zip(paths, sets.values(), strict=True):

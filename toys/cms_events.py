@@ -1,4 +1,4 @@
-"""The rest of a toy CMS event: jets, missing momentum, trigger objects and paths, generator particles.
+"""The rest of a toy CMS event: trigger objects and paths, generator particles.
 
 Built on top of the leptons of :mod:`.cms_detector`. Momenta are in GeV.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cms_detector import Collection, Pileup, collect, truncate
+from .cms_detector import Collection, collect, truncate
 from .cms_physics import Truth
 
 Array = npt.NDArray[Any]
@@ -19,64 +19,6 @@ Generator = np.random.Generator
 # TrigObj_filterBits of muons and electrons, NanoAOD version 9.
 MUON_TRKISOVVL, MUON_ISO, MUON_SINGLE, MUON_DOUBLE = 1 << 0, 1 << 1, 1 << 3, 1 << 4
 ELECTRON_TIGHT = 1 << 1
-MAXIMUM_PSEUDORAPIDITY = 4.7
-
-
-def _jet_seeds(truth: Truth, pileup: Pileup, rng: Generator) -> tuple[Array, Array, Array, Array, Array]:
-    """Event, pt, eta, phi and hadron flavour of: b quarks, the recoil of the hard system, softer jets."""
-    beauty = np.flatnonzero(np.abs(truth.pdg_id) == 5)
-    recoil_pt = np.hypot(*truth.recoil)
-    hard = np.flatnonzero(recoil_pt > 18.0)
-    soft = np.repeat(np.arange(truth.n_events), rng.poisson(0.4 + 0.03 * pileup.n_true))
-    n = len(soft)
-    event = np.concatenate([truth.event[beauty], hard, soft])
-    pt = np.concatenate([truth.pt[beauty], recoil_pt[hard], 15.0 * rng.uniform(1e-6, 1.0, n) ** (-1 / 3.5)])
-    eta = np.concatenate([truth.eta[beauty], 1.6 * rng.standard_normal(len(hard)), 2.2 * rng.standard_normal(n)])
-    recoil_phi = np.arctan2(truth.recoil[1, hard], truth.recoil[0, hard])
-    phi = np.concatenate([truth.phi[beauty], recoil_phi, rng.uniform(-np.pi, np.pi, n)])
-    flavour = np.where(rng.random(len(hard) + n) < 0.06, 4, 0)
-    return event, pt, eta, phi, np.concatenate([np.full(len(beauty), 5), flavour])
-
-
-def reconstruct_jets(truth: Truth, pileup: Pileup, rng: Generator) -> Collection:
-    """Reconstruct jets above 15 GeV, in order of pt, with a resolution of 10 to 20 %; leptons are not among them."""
-    event, pt, eta, phi, flavour = _jet_seeds(truth, pileup, rng)
-    n = len(pt)
-    width = np.sqrt(0.08**2 + 0.8**2 / np.maximum(pt, 5.0))
-    pt = pt * np.clip(1.0 + width * rng.standard_normal(n, dtype=np.float32), 0.3, 2.0)
-    kept = np.flatnonzero((pt > 15.0) & (np.abs(eta) < MAXIMUM_PSEUDORAPIDITY))
-    event, pt, eta, phi, flavour, n = event[kept], pt[kept], eta[kept], phi[kept], flavour[kept], len(kept)
-    uniform = rng.random(n, dtype=np.float32)
-    tag = np.where(flavour == 5, 1.0 - uniform**2.5, uniform ** np.where(flavour == 4, 3.0, 8.0))
-    tight = rng.random(n, dtype=np.float32) < 0.98
-    columns = {
-        "pt": truncate(pt, 10),
-        "eta": truncate(eta, 12),
-        "phi": truncate(phi, 12),
-        "mass": truncate(pt * (0.08 + 0.12 * rng.random(n, dtype=np.float32)), 10),
-        "jetId": np.where(tight, 6, 0).astype(np.int32),
-        "puId": np.where((pt > 50.0) | (rng.random(n, dtype=np.float32) < 0.9), 7, 0).astype(np.int32),
-        "btagDeepFlavB": truncate(np.where(np.abs(eta) < 2.5, tag, -1.0), 10),
-        "rawFactor": truncate(0.05 + 0.05 * rng.standard_normal(n, dtype=np.float32), 6),
-        "area": truncate(0.5 + 0.02 * rng.standard_normal(n, dtype=np.float32), 10),
-        "nMuons": np.zeros(n, np.int32),
-        "nElectrons": np.zeros(n, np.int32),
-        "hadronFlavour": flavour.astype(np.int32),
-    }
-    return collect(truth.n_events, event, pt, columns)
-
-
-def missing_momentum(truth: Truth, pileup: Pileup, rng: Generator) -> dict[str, Array]:
-    """Return the branches of ``MET`` and ``PuppiMET``, [events]; the resolution grows with pile-up."""
-    n = truth.n_events
-    branches: dict[str, Array] = {}
-    for name, slope in (("MET", 2.3), ("PuppiMET", 1.4)):
-        width = np.sqrt(8.0**2 + slope**2 * pileup.n_true)
-        x, y = truth.missing + width * rng.standard_normal((2, n))
-        branches[f"{name}_pt"] = np.hypot(x, y).astype(np.float32)
-        branches[f"{name}_phi"] = np.arctan2(y, x).astype(np.float32)
-        branches[f"{name}_sumEt"] = (250.0 + 30.0 * pileup.n_true + 60.0 * rng.random(n)).astype(np.float32)
-    return branches
 
 
 def _near(column: Array, rng: Generator) -> Array:

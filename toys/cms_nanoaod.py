@@ -23,12 +23,19 @@ from .cms_detector import Collection, Pileup, draw_pileup, reconstruct_electrons
 from .cms_distortions import DATA_RUNS, certified_fraction, write_corrections
 from .cms_events import (
     generator_particles,
-    missing_momentum,
-    reconstruct_jets,
     trigger_objects,
     trigger_paths,
 )
+from .cms_jets import reconstruct_jets
+from .cms_missing_momentum import missing_momentum
 from .cms_physics import Process, Truth, generate_mixture, generate_truth
+from .cms_weights import (
+    THEORY_SUMS,
+    not_prefired,
+    prefiring_weights,
+    theory_weights,
+    without_triggers,
+)
 from .storage import generate_once
 
 __all__ = ["DEMO_CROSS_SECTIONS", "DEMO_LUMINOSITY", "ToySpec", "certified_luminosity", "generate", "write_corrections"]
@@ -42,12 +49,14 @@ DEMO_LUMINOSITY = 20.0
 """Certified luminosity of the demo pseudo-data in /pb."""
 # Size of the generator weight and fraction of negative ones (aMC@NLO for Drell-Yan, Powheg for the others).
 GENERATOR_WEIGHTS = {"dy": (26331.2, 0.16), "ttbar": (72.1, 0.004), "zz4l": (1.25, 0.0)}
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Part of the marker file: toys of an older generator are made again."""
 
 _SAMPLES: tuple[Sample, ...] = ("dy", "ttbar", "zz4l", "data")
 _PROCESSES: tuple[Process, ...] = ("dy", "ttbar", "zz4l")
 _STREAMS = ("mixture", "truth", "pileup", "muons", "electrons", "jets", "met", "trigger", "weight", "event")
+# Later ones come last, so that they leave the others alone.
+_STREAMS += ("composition", "prefiring", "resolution", "electron_quality")
 _EVENTS_PER_BLOCK = 1000  # luminosity block of simulation
 
 
@@ -170,14 +179,21 @@ def _block(spec: ToySpec, layout: _Layout, index: Array, key: tuple[int, int]) -
     muons = reconstruct_muons(truth, pileup, rng["muons"], data=data)
     electrons = reconstruct_electrons(truth, rng["electrons"])
     block: dict[str, Array | Collection] = {**_event_branches(spec, layout, index, pileup, rng)}
+    rho = cast(Array, block["fixedGridRhoFastjetAll"])
+    jets, generated = reconstruct_jets(truth, pileup, rho, (rng["jets"], rng["composition"]), data=data)
+    block |= missing_momentum(truth, pileup, (muons, electrons), jets, rng["met"], data=data)
+    early = ((jets, "unscaled_pt"), (electrons, "pt"))
+    if data:
+        prefired = rng["prefiring"].random(len(index)) >= not_prefired(early)
+        muons, electrons = without_triggers(muons, prefired), without_triggers(electrons, prefired)
     block |= trigger_paths(muons, electrons, rng["trigger"])
-    block |= missing_momentum(truth, pileup, rng["met"])
-    block |= {"Muon": muons, "Jet": reconstruct_jets(truth, pileup, rng["jets"])}
+    block |= {"Muon": muons, "Jet": jets}
     block["TrigObj"] = trigger_objects(muons, electrons, rng["trigger"])
     if full:
         block["Electron"] = electrons
     if full and not data:
-        block["GenPart"] = generator_particles(truth)
+        block |= {"GenPart": generator_particles(truth), "GenJet": generated}
+        block |= theory_weights(truth) | prefiring_weights(early)
     return block
 
 
@@ -191,7 +207,7 @@ def _branches(spec: ToySpec, block: Mapping[str, Array | Collection]) -> dict[st
     data = spec.sample == "data"
     names = event_names(spec.content, data=data)
     chosen: dict[str, Array | ak.Array] = {
-        name: value
+        name: ak.from_regular(value) if value.ndim == 2 else value
         for name, value in block.items()
         if not isinstance(value, Collection) and (names is None or name in names)
     }
@@ -249,21 +265,38 @@ def _compression(name: str) -> Any:
     return {"zstd": uproot.ZSTD(3), "lz4": uproot.LZ4(4), "zlib": uproot.ZLIB(1), "none": None}[name]
 
 
-def _runs_tree(spec: ToySpec, sums: Array, runs: Array) -> dict[str, Array]:
+def _sums(spec: ToySpec, branches: Mapping[str, Array | ak.Array]) -> dict[str, Any]:
+    """Return the sums of weights of a block: number of events, weights, their squares, and each theory weight's."""
     if spec.sample == "data":
+        return {}
+    weight = np.asarray(branches["genWeight"], np.float64)
+    sums = {"genEventCount": len(weight), "genEventSumw": weight.sum(), "genEventSumw2": (weight**2).sum()}
+    theory = {name: target for name, target in THEORY_SUMS.items() if name in branches}
+    return sums | {target: weight @ ak.to_numpy(branches[name]).astype(float) for name, target in theory.items()}
+
+
+def _runs_tree(sums: Mapping[str, Any], runs: Array) -> dict[str, Array]:
+    """Return the branches of ``Runs``; sums of theory weights are in units of ``genEventSumw``, as in NanoAOD."""
+    if not sums:
         return {"run": np.unique(runs).astype(np.uint32)}
-    return {
-        "run": np.ones(1, np.uint32),
-        "genEventCount": np.array([sums[0]], np.int64),
-        "genEventSumw": np.array([sums[1]], np.float64),
-        "genEventSumw2": np.array([sums[2]], np.float64),
-    }
+    content: dict[str, Array] = {"run": np.ones(1, np.uint32)}
+    for name, value in sums.items():
+        kind = np.int64 if name == "genEventCount" else np.float64
+        relative = value / (sums["genEventSumw"] or 1.0) if name in THEORY_SUMS.values() else value
+        content[name] = np.array([relative], kind)
+    return content
+
+
+def _write_small_tree(file: uproot.WritableDirectory, name: str, content: Mapping[str, Array]) -> None:
+    branches = {branch: ak.from_regular(array) if array.ndim == 2 else array for branch, array in content.items()}
+    tree = file.mktree(name, _types(branches), counter_name=lambda counted: "n" + counted)
+    tree.extend(branches)
 
 
 def _write_file(spec: ToySpec, layout: _Layout, number: int, path: Path) -> None:
     """Write one file: ``Events`` in baskets of ``basket_events``, ``Runs`` and ``LuminosityBlocks``."""
     empty = _branches(spec, _block(spec, layout, np.arange(0), (number, 0)))
-    sums = np.zeros(3)
+    sums = _sums(spec, empty)
     n_baskets = -(-layout.events // spec.files // spec.basket_events) + 1
     with uproot.recreate(path, compression=_compression(spec.compression)) as file:
         tree = file.mktree(
@@ -274,16 +307,12 @@ def _write_file(spec: ToySpec, layout: _Layout, number: int, path: Path) -> None
         )
         for branches in _blocks(spec, layout, number):
             tree.extend(branches)
-            if spec.sample != "data":
-                weight = np.asarray(branches["genWeight"], np.float64)
-                sums += (len(weight), weight.sum(), (weight**2).sum())
+            block_sums = _sums(spec, branches)
+            # Without events the theory weights have no known number.
+            sums = {k: v + block_sums[k] for k, v in sums.items()} if sums.get("genEventCount") else block_sums
         run, block = layout.covered(*_range(spec, layout, number))
-        for name, content in (
-            ("Runs", _runs_tree(spec, sums, run)),
-            ("LuminosityBlocks", {"run": run, "luminosityBlock": block}),
-        ):
-            small = file.mktree(name, {branch: str(array.dtype) for branch, array in content.items()})
-            small.extend(content)
+        _write_small_tree(file, "Runs", _runs_tree(sums, run))
+        _write_small_tree(file, "LuminosityBlocks", {"run": run, "luminosityBlock": block})
 
 
 def _marker(spec: ToySpec, names: list[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _STANDARD = {
     "Muon": f"{_NARROW_MUON} pfIsoId isGlobal isTracker ip3d pfRelIso03_all tkRelIso mediumPromptId softId highPtId "
     "isPFcand genPartIdx genPartFlav jetIdx pdgId",
     "Electron": "pt eta phi mass charge dxy dz sip3d pfRelIso03_all cutBased mvaFall17V2Iso_WP90 mvaFall17V2Iso_WP80 "
-    "deltaEtaSC pdgId genPartIdx",
+    "deltaEtaSC pdgId genPartIdx r9 seedGain dEscaleUp dEscaleDown dEsigmaUp dEsigmaDown",
     "Jet": "pt eta phi mass jetId puId btagDeepFlavB rawFactor area nMuons nElectrons chHEF neHEF chEmEF neEmEF muEF "
     "muonSubtrFactor muonIdx1 muonIdx2 electronIdx1 hadronFlavour partonFlavour genJetIdx",
     "TrigObj": "pt eta phi id filterBits l1pt",

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .cms_distortions import distort_pt, pileup_profile, scale_factor
+from .cms_distortions import distort_pt, pileup_profile, resolution_excess, scale_factor
+from .cms_electron_distortions import (
+    EFFICIENCIES,
+    GRADES,
+    SCALE_UNCERTAINTY,
+    SMEARING_UNCERTAINTY,
+    reconstruction_factor,
+)
+from .cms_electron_distortions import scale_factor as electron_factor
 from .cms_physics import Truth
 
 Array = npt.NDArray[Any]
@@ -106,7 +114,7 @@ def draw_isolation(rng: Generator, passes: Array, efficiency: Array) -> Floats:
     return np.where(passes, *sides).astype(np.float32)
 
 
-def _candidates(truth: Truth, rng: Generator) -> dict[str, Array]:
+def _candidates(truth: Truth, rng: Generator, *, data: bool) -> dict[str, Array]:
     """Muons inside the acceptance with their true momenta: those of the hard process, then those from hadrons."""
     index = np.flatnonzero((np.abs(truth.pdg_id) == 13) & (np.abs(truth.eta) < 2.41) & (truth.pt > 2.5))
     extra = np.repeat(np.arange(truth.n_events), rng.poisson(truth.nonprompt))
@@ -123,16 +131,22 @@ def _candidates(truth: Truth, rng: Generator) -> dict[str, Array]:
         "genPartFlav": (np.where(from_tau, 15, 1), np.where(rng.random(n) < 0.6, 5, 3)),
     }
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    kept = rng.random(len(index) + n) < 0.99  # track and muon reconstruction
+    efficiency = 0.99 * (scale_factor("reco", joined["eta"], joined["pt"]) if data else 1.0)
+    kept = rng.random(len(index) + n) < efficiency  # track and muon reconstruction
     return {name: column[kept] for name, column in joined.items()}
 
 
-def _smear(rng: Generator, muons: Mapping[str, Array]) -> dict[str, Array]:
-    """Measured momenta: resolution of 1 % (barrel) to 2 % (endcap), worse at high pt; for 3 % three times that."""
+def _smear(rng: Generator, muons: Mapping[str, Array], excess: Generator | None) -> dict[str, Array]:
+    """Measured momenta: resolution of 1 % (barrel) to 2 % (endcap), worse at high pt; for 3 % three times that.
+
+    In pseudo-data the generator ``excess`` adds :func:`.cms_distortions.resolution_excess`.
+    """
     n = len(muons["pt"])
     width = (0.010 + 0.010 * (muons["eta"] / 2.4) ** 2) * np.sqrt(1.0 + (muons["pt"] / 400.0) ** 2)
     width *= np.where(rng.random(n, dtype=np.float32) < 0.03, 3.0, 1.0)
     pt = muons["pt"] / np.maximum(1.0 + width * rng.standard_normal(n), 0.2)
+    if excess is not None:
+        pt = pt * np.maximum(1.0 + resolution_excess(pt, muons["eta"]) * excess.standard_normal(n), 0.2)
     measured = dict(muons)
     measured["pt"], measured["true_pt"] = pt.astype(np.float32), muons["pt"]
     measured["eta"] = truncate(muons["eta"] + 5e-4 * rng.standard_normal(n), 12)
@@ -183,14 +197,14 @@ def _identify(
     return columns, {"fires_iso": fires_iso, "fires_vvl": fires_vvl, "fires_17": fires_vvl & (pt > 17.0)}
 
 
-def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: bool) -> Collection:
+def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, excess: Generator, *, data: bool) -> Collection:
     """Reconstruct the muons of a block, in order of the pt that the file shows.
 
     Columns are the NanoAOD ones, and ``fires_iso``, ``fires_vvl``, ``fires_17``: whether the muon fires its leg of
     ``HLT_IsoMu24``, the 8 GeV and the 17 GeV leg of the double-muon trigger. In pseudo-data the pt is distorted as the
-    very last step.
+    very last step, and its resolution is drawn from ``excess``.
     """
-    muons = _smear(rng, _candidates(truth, rng))
+    muons = _smear(rng, _candidates(truth, rng, data=data), excess if data else None)
     quality, legs = _identify(rng, muons, pileup, data=data)
     eta, phi, charge, n = muons["eta"], muons["phi"], muons["charge"].astype(np.int32), len(muons["pt"])
     shown = muons["pt"]
@@ -215,8 +229,28 @@ def reconstruct_muons(truth: Truth, pileup: Pileup, rng: Generator, *, data: boo
     return collect(truth.n_events, muons["event"], shown, columns)
 
 
-def reconstruct_electrons(truth: Truth, rng: Generator) -> Collection:
-    """Reconstruct the prompt electrons of a block, in order of pt."""
+def _energy_columns(pt: Array, eta: Array, quality: Generator, *, data: bool) -> dict[str, Array]:
+    """Return what NanoAOD version 9 says of the energy: r9, gain, and corrected less shifted energy in GeV.
+
+    Only simulation is smeared, so that its ``dEsigma`` alone differs from zero.
+    """
+    endcap, energy = np.abs(eta) > 1.479, pt * np.cosh(eta)
+    scale = np.where(endcap, SCALE_UNCERTAINTY[1], SCALE_UNCERTAINTY[0]) * energy
+    width = np.where(endcap, SMEARING_UNCERTAINTY[1], SMEARING_UNCERTAINTY[0]) * energy
+    smearing = np.zeros(len(pt)) if data else width * quality.standard_normal(len(pt))
+    shifts = {"dEscaleUp": -scale, "dEscaleDown": scale, "dEsigmaUp": -smearing, "dEsigmaDown": smearing}
+    return {
+        **{name: truncate(shift, 10) for name, shift in shifts.items()},
+        "r9": truncate(np.clip(0.98 - quality.exponential(0.04, len(pt)), 0.2, 1.0), 10),
+        "seedGain": np.where(energy > 300.0, 6, 12).astype(np.uint8),
+    }
+
+
+def reconstruct_electrons(truth: Truth, rng: Generator, quality: Generator, *, data: bool) -> Collection:
+    """Reconstruct the prompt electrons of a block, in order of pt; their energies are corrected, as in Run 2.
+
+    Pseudo-data pass reconstruction and identification with the scale factors of :mod:`.cms_electron_distortions`.
+    """
     kept = (np.abs(truth.pdg_id) == 11) & (np.abs(truth.eta) < 2.5) & (truth.pt > 5.0)
     kept &= rng.random(len(kept)) < 0.95
     index = np.flatnonzero(kept)
@@ -224,7 +258,13 @@ def reconstruct_electrons(truth: Truth, rng: Generator) -> Collection:
     pt = (truth.pt[index] * np.maximum(1.0 + 0.02 * rng.standard_normal(n), 0.2)).astype(np.float32)
     eta = truncate(truth.eta[index] + 5e-4 * rng.standard_normal(n), 12)
     phi = truncate(np.clip(truth.phi[index] + 5e-4 * rng.standard_normal(n), -3.1415, 3.1415), 12)
-    grade = np.searchsorted([0.04, 0.08, 0.16, 0.28], rng.random(n)).astype(np.int32)
+    uniform = rng.random(n)
+    impact = {name: column for name, column in _impact(rng, np.ones(n, bool)).items() if name != "ip3d"}
+    isolation = rng.exponential(0.04, n).astype(np.float32)
+    to_cluster = truncate(0.01 * rng.standard_normal(n), 10)
+    factors = [electron_factor(point, eta + to_cluster, pt) if data else 1.0 for point in GRADES]
+    passed = [uniform > 1.0 - size * factor for size, factor in zip(EFFICIENCIES, factors, strict=True)]
+    grade = np.sum(passed, axis=0).astype(np.int32)
     columns = {
         "pt": pt,
         "eta": eta,
@@ -232,14 +272,19 @@ def reconstruct_electrons(truth: Truth, rng: Generator) -> Collection:
         "mass": truncate(np.full(n, 0.000511), 10),
         "charge": -np.sign(truth.pdg_id[index]).astype(np.int32),
         "pdgId": truth.pdg_id[index].astype(np.int32),
-        **{name: column for name, column in _impact(rng, np.ones(n, bool)).items() if name != "ip3d"},
-        "pfRelIso03_all": rng.exponential(0.04, n).astype(np.float32),
+        **impact,
+        "pfRelIso03_all": isolation,
         "cutBased": grade,
         "mvaFall17V2Iso_WP90": grade >= 2,
         "mvaFall17V2Iso_WP80": grade >= 3,
-        "deltaEtaSC": truncate(0.01 * rng.standard_normal(n), 10),
+        "deltaEtaSC": to_cluster,
         "genPartIdx": truth.index_in_event()[index].astype(np.int32),
         "true_pt": truth.pt[index],
         "fires": (rng.random(n) < 0.92) & (pt > 32.0) & (grade >= 3),
+        **_energy_columns(pt.astype(float), eta, quality, data=data),
+        "fires_23": (quality.random(n) < 0.95) & (pt > 23.0) & (grade >= 2),
     }
+    if data:
+        found = quality.random(n) < reconstruction_factor(eta + to_cluster, pt)
+        index, pt, columns = index[found], pt[found], {name: column[found] for name, column in columns.items()}
     return collect(truth.n_events, truth.event[index], pt, columns)

@@ -1,8 +1,9 @@
 """What is wrong with the pseudo-data of the CMS toys, and the correctionlib files that put it right again.
 
-Four known differences to simulation: muon momentum scale, muon efficiencies, pile-up profile, and luminosity blocks
-that are not certified. File layouts follow the Muon POG and LUM POG
-(https://gitlab.cern.ch/cms-nanoAOD/jsonpog-integration: ``POG/MUO/2018_UL/muon_Z``,
+Known differences to simulation: muon momentum scale and resolution, muon efficiencies, pile-up profile, and luminosity
+blocks that are not certified; those of jets are in :mod:`.cms_jet_distortions`, of electrons in
+:mod:`.cms_electron_distortions`, of b tagging in :mod:`.cms_btag_distortions`. File layouts follow the Muon POG and the
+LUM POG (https://gitlab.cern.ch/cms-nanoAOD/jsonpog-integration: ``POG/MUO/2018_UL/muon_Z``,
 ``POG/MUO/2022_Summer22EE/muon_scalesmearing``, ``POG/LUM/2018_UL/puWeights``). Names, inputs and category keys are the
 same, so that code which reads these files reads the real ones.
 """
@@ -20,12 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .cms_payload_nodes import binning, categories, correction, formula, inputs
+from .cms_payloads_btv import btagging_set
+from .cms_payloads_egm import electron_set
 from .cms_payloads_jme import jet_energy_set, jet_veto_set, met_set
 from .storage import write_atomically
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-Efficiency = Literal["id", "iso", "trigger"]
+Efficiency = Literal["reco", "id", "iso", "trigger"]
 
 # Momentum scale: pt_true = 1 / (m / pt_data + charge * a), m and a in bins of eta and phi (the Run 3 formula).
 SCALE_ETA_EDGES = (-2.4, -2.1, -1.85, -0.4, 0.0, 0.4, 1.85, 2.1, 2.4)
@@ -34,24 +37,36 @@ _ETA_BIN, _PHI_BIN = np.meshgrid(np.arange(8), np.arange(16), indexing="ij")
 SCALE_M = np.round(1.010 + 0.003 * np.cos(1.3 * _ETA_BIN) + 0.004 * np.sin(2 * np.pi * _PHI_BIN / 16), 6)
 SCALE_A = np.round(1.5e-4 * np.sin(0.8 * _ETA_BIN + 2 * np.pi * _PHI_BIN / 16) + 5e-5, 9)
 
+# Momentum resolution: sigma(pt) is a polynomial in bins of |eta|, the strengths k are relative to it (Run 3 recipe).
+RESOLUTION_ETA_EDGES = (0.0, 0.9, 1.2, 1.6, 2.0, 2.4)
+RESOLUTION = ((0.011, 1e-5), (0.013, 1e-5), (0.014, 2e-5), (0.017, 2e-5), (0.020, 3e-5))
+"""Constant and slope (per GeV) of the relative resolution, per bin of |eta|."""
+STRENGTH_MC, STRENGTH_DATA = (0.98, 0.99, 1.00, 1.01, 1.02), (1.15, 1.18, 1.22, 1.28, 1.35)
+CRYSTAL_BALL = (0.0, 1.0, 10.0, 4.0)
+"""Mean, width, exponent and start of the tails, in widths: a normal distribution up to some 10^-4."""
+
 # Scale factors data/simulation in bins of |eta| and pt, all between 0.93 and 0.99.
 SF_ETA_EDGES = (0.0, 0.9, 1.2, 2.1, 2.4)
 SF_PT_EDGES: dict[Efficiency, tuple[float, ...]] = {
+    "reco": (2.0, math.inf),
     "id": (15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 120.0, math.inf),
     "iso": (15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 120.0, math.inf),
     "trigger": (26.0, 30.0, 40.0, 50.0, 60.0, 120.0, 200.0, math.inf),
 }
 SF_NAMES: dict[Efficiency, str] = {
+    "reco": "NUM_TrackerMuons_DEN_genTracks",
     "id": "NUM_TightID_DEN_TrackerMuons",
     "iso": "NUM_TightRelIso_DEN_TightIDandIPCut",
     "trigger": "NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight",
 }
 _SF_START: dict[Efficiency, tuple[float, float]] = {
+    "reco": (0.990, 0.0),
     "id": (0.965, 0.020),
     "iso": (0.950, 0.035),
     "trigger": (0.940, 0.030),
 }
 _SF_UNCERTAINTY: dict[Efficiency, tuple[float, float]] = {
+    "reco": (0.0005, 0.0010),
     "id": (0.0010, 0.0020),
     "iso": (0.0010, 0.0025),
     "trigger": (0.0015, 0.0030),
@@ -86,6 +101,17 @@ def distort_pt(pt: Array, eta: Array, phi: Array, charge: Array) -> Floats:
     """
     place = _bin(SCALE_ETA_EDGES, eta), _bin(SCALE_PHI_EDGES, phi)
     return SCALE_M[place] / (1.0 / pt - charge * SCALE_A[place])
+
+
+def resolution_excess(pt: Array, eta: Array) -> Floats:
+    """Return the relative width by which the pt (GeV) of pseudo-data is smeared on top of simulation, [muons].
+
+    ``sqrt(k_data^2 - k_mc^2) sigma(pt, |eta|)``, as the Muon POG's Run 3 recipe smears simulation.
+    """
+    place = _bin(RESOLUTION_ETA_EDGES, np.abs(eta))
+    constant, slope = np.array(RESOLUTION).T
+    strength = np.sqrt(np.array(STRENGTH_DATA) ** 2 - np.array(STRENGTH_MC) ** 2)
+    return strength[place] * (constant[place] + slope[place] * pt)
 
 
 def scale_factor_table(kind: Efficiency) -> Floats:
@@ -151,30 +177,36 @@ def _scale_grid(name: str, table: Floats, **further: float) -> dict[str, Any]:
     return correction(name, name, declared, "correction", binning("eta", SCALE_ETA_EDGES, "clamp", along_phi))
 
 
-def _resolution(name: str, parameters: Sequence[float]) -> dict[str, Any]:
-    leaf = categories("parameter", dict(enumerate(parameters)))
-    layers = binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
+def _resolution(name: str, parameters: Sequence[Sequence[float]]) -> dict[str, Any]:
+    def along_layers(i: int) -> dict[str, Any]:
+        leaf = categories("parameter", dict(enumerate(parameters[i])))
+        return binning("nTrackerLayers", (0.0, 100.0), "clamp", lambda _: leaf)
+
     declared = inputs(abseta="real", nTrackerLayers="real", parameter="int")
-    return correction(name, name, declared, "correction", binning("abseta", (0.0, 2.4), "clamp", lambda _: layers))
+    return correction(
+        name, name, declared, "correction", binning("abseta", RESOLUTION_ETA_EDGES, "clamp", along_layers)
+    )
 
 
-def _smearing_strength(name: str) -> dict[str, Any]:
-    leaf = categories("variation", {"nom": 1.0, "stat": 0.01})
+def _smearing_strength(name: str, strengths: Sequence[float]) -> dict[str, Any]:
+    def along_eta(i: int) -> dict[str, Any]:
+        return categories("variation", {"nom": strengths[i], "stat": 0.03})
+
     declared = inputs(abseta="real", variation="string")
-    return correction(name, name, declared, "k", binning("abseta", (0.0, 2.4), "clamp", lambda _: leaf))
+    return correction(name, name, declared, "k", binning("abseta", RESOLUTION_ETA_EDGES, "clamp", along_eta))
 
 
 def muon_scale_set() -> dict[str, Any]:
-    """Return the correction set of ``muon_scalesmearing.json``; simulation needs neither scale nor smearing."""
+    """Return the correction set of ``muon_scalesmearing.json``; simulation needs smearing and no scale."""
     corrections = [
-        _resolution("cb_params", (0.0, 1.0, 10.0, 2.0)),
-        _resolution("poly_params", (0.012, 0.0, 0.0)),
+        _resolution("cb_params", [CRYSTAL_BALL] * len(RESOLUTION)),
+        _resolution("poly_params", [(*terms, 0.0) for terms in RESOLUTION]),
         _scale_grid("m_data", SCALE_M, stat=2e-4),
         _scale_grid("a_data", SCALE_A, stat=5e-6),
         _scale_grid("m_mc", np.ones_like(SCALE_M), stat=2e-4, rho_stat=0.0),
         _scale_grid("a_mc", np.zeros_like(SCALE_A), stat=5e-6),
-        _smearing_strength("k_data"),
-        _smearing_strength("k_mc"),
+        _smearing_strength("k_data", STRENGTH_DATA),
+        _smearing_strength("k_mc", STRENGTH_MC),
     ]
     return {"schema_version": 2, "description": "Muon momentum scale of the toy", "corrections": corrections}
 
@@ -205,6 +237,8 @@ def write_corrections(folder: Path) -> list[Path]:
         "POG/MUO/demo/muon_Z.json.gz": muon_efficiency_set,
         "POG/MUO/demo/muon_scalesmearing.json.gz": muon_scale_set,
         "POG/LUM/demo/puWeights.json.gz": pileup_set,
+        "POG/EGM/demo/electron.json.gz": electron_set,
+        "POG/BTV/demo/btagging.json.gz": btagging_set,
         "POG/JME/demo/jet_jerc.json.gz": jet_energy_set,
         "POG/JME/demo/jetvetomaps.json.gz": jet_veto_set,
         "POG/JME/demo/met.json.gz": met_set,

@@ -73,6 +73,10 @@ def trigger_paths(muons: Collection, electrons: Collection | None, rng: Generato
     }
     if electrons is not None:
         paths["HLT_Ele32_WPTight_Gsf"] = np.bincount(electrons.event()[electrons.columns["fires"]], minlength=n) > 0
+        muon_leg = muons.columns["fires_vvl"] & (muons.columns["pt"] > 12.0)
+        electron_leg = electrons.event()[electrons.columns["fires_23"]]
+        both = (np.bincount(event[muon_leg], minlength=n) > 0) & (np.bincount(electron_leg, minlength=n) > 0)
+        paths["HLT_Mu12_TrkIsoVVL_Ele23_CaloIdL_TrackIdL_IsoVL_DZ"] = both
     return paths
 
 

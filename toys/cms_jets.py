@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .cms_btag_distortions import draw_discriminant
 from .cms_detector import Collection, Pileup, collect, truncate
 from .cms_jet_distortions import HOT_JETS, HOT_REGION, jet_resolution, raw_pt, residual, resolution_ratio
 from .cms_physics import Truth
@@ -102,11 +103,11 @@ def _composition(n: int, rng: Generator) -> dict[str, Array]:
     }
 
 
-def _columns(jets: dict[str, Array], rho: Array, rng: Generator, extra: Generator) -> dict[str, Array]:
+def _columns(jets: dict[str, Array], rho: Array, rng: Generator, extra: Generator, *, data: bool) -> dict[str, Array]:
     """Return the NanoAOD columns of reconstructed jets."""
     pt, eta, flavour, n = truncate(jets["pt"], 10), jets["eta"], jets["flavour"], len(jets["pt"])
     uniform = rng.random(n, dtype=np.float32)
-    tag = np.where(flavour == 5, 1.0 - uniform**2.5, uniform ** np.where(flavour == 4, 3.0, 8.0))
+    tag = draw_discriminant(uniform, flavour, jets["unscaled_pt"], data=data)
     tight = rng.random(n, dtype=np.float32) < 0.98
     mass = truncate(pt * (0.08 + 0.12 * rng.random(n, dtype=np.float32)), 10)
     identified = (pt > 50.0) | (rng.random(n, dtype=np.float32) < 0.9)
@@ -152,5 +153,5 @@ def reconstruct_jets(truth: Truth, pileup: Pileup, rho: Array, rng: tuple[Genera
         noise = _noise(truth.n_events, extra)
         noise |= {"unscaled_pt": noise["pt"], "position": np.full(len(noise["pt"]), -1)}
         jets = {name: np.concatenate([jets[name], column]) for name, column in noise.items()}
-    columns = _columns(jets, rho, main, extra)
+    columns = _columns(jets, rho, main, extra, data=data)
     return Jets(collect(truth.n_events, jets["event"], jets["pt"], columns), generated)

@@ -54,9 +54,11 @@ GENERATOR_VERSION = 2
 
 _SAMPLES: tuple[Sample, ...] = ("dy", "ttbar", "zz4l", "data")
 _PROCESSES: tuple[Process, ...] = ("dy", "ttbar", "zz4l")
-_STREAMS = ("mixture", "truth", "pileup", "muons", "electrons", "jets", "met", "trigger", "weight", "event")
-# Later ones come last, so that they leave the others alone.
-_STREAMS += ("composition", "prefiring", "resolution", "electron_quality")
+_STREAMS = (
+    *("mixture", "truth", "pileup", "muons", "electrons", "jets", "met", "trigger", "weight", "event"),
+    # Later ones come last, so that they leave the others alone.
+    *("composition", "prefiring", "resolution", "electron_quality"),
+)
 _EVENTS_PER_BLOCK = 1000  # luminosity block of simulation
 
 
@@ -176,8 +178,8 @@ def _block(spec: ToySpec, layout: _Layout, index: Array, key: tuple[int, int]) -
     data, full = spec.sample == "data", spec.content != "narrow"
     truth = _truth(spec, len(index), rng)
     pileup = draw_pileup(rng["pileup"], len(index), data=data)
-    muons = reconstruct_muons(truth, pileup, rng["muons"], data=data)
-    electrons = reconstruct_electrons(truth, rng["electrons"])
+    muons = reconstruct_muons(truth, pileup, rng["muons"], rng["resolution"], data=data)
+    electrons = reconstruct_electrons(truth, rng["electrons"], rng["electron_quality"], data=data)
     block: dict[str, Array | Collection] = {**_event_branches(spec, layout, index, pileup, rng)}
     rho = cast(Array, block["fixedGridRhoFastjetAll"])
     jets, generated = reconstruct_jets(truth, pileup, rho, (rng["jets"], rng["composition"]), data=data)

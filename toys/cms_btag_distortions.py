@@ -40,7 +40,7 @@ def discriminant_at(flavour: int, share: Floats) -> Floats:
 def scale_factor_table(flavour: int) -> Floats:
     """Return efficiency in data over that in simulation, [working points, pt bins]."""
     steps = 1.0 + _SLOPE[flavour] * np.arange(len(PT_EDGES) - 1)
-    return np.round(np.outer(_CENTRE[flavour], steps), 5)
+    return np.round(np.outer(np.array(_CENTRE[flavour], np.float64), steps), 5).astype(np.float64)
 
 
 def shape_table(flavour: int) -> Floats:

@@ -63,6 +63,16 @@ class Corrections:
         m, a = (self.scale[name].evaluate(muons.eta, muons.phi, "nom") for name in ("m_data", "a_data"))
         return 1.0 / (m / muons.pt + muons.charge * a)
 
+    def smeared_pt(self, muons: ak.Array) -> ak.Array:
+        """The resolution of data: the recipe of the Muon POG, whose Crystal Ball is a normal distribution here."""
+        absolute = abs(muons.eta)
+        terms = [self.scale["poly_params"].evaluate(absolute, 12.0, i) for i in range(3)]
+        sigma = terms[0] + terms[1] * muons.pt + terms[2] * muons.pt**2
+        k_data, k_mc = (self.scale[f"k_{kind}"].evaluate(absolute, "nom") for kind in ("data", "mc"))
+        counts = ak.num(muons.pt)
+        noise = ak.unflatten(np.random.default_rng(4).standard_normal(int(ak.sum(counts))), counts)
+        return muons.pt * (1.0 + np.sqrt(k_data**2 - k_mc**2) * sigma * noise)
+
     def certified(self, events: ak.Array) -> np.ndarray:
         run, block = ak.to_numpy(events.run), ak.to_numpy(events.luminosityBlock)
         good = np.zeros(len(run), bool)
@@ -98,6 +108,7 @@ def prepare(demo: Path, sample: str, corrections: Corrections | None) -> tuple[a
         weight = sign * DEMO_LUMINOSITY * DEMO_CROSS_SECTIONS[sample] / sign.sum()
         if corrections:
             weight = weight * corrections.pileup.evaluate(ak.to_numpy(events.Pileup_nTrueInt), "nominal")
+            events["Muon"] = ak.with_field(events.Muon, corrections.smeared_pt(events.Muon), "pt")
     events["Muon"] = events.Muon[ak.argsort(events.Muon.pt, ascending=False)]
     return events, weight
 
@@ -117,6 +128,7 @@ def select(demo: Path, sample: str, corrections: Corrections | None) -> dict[str
     first, second, weight = first[kept], second[kept], weight[ak.to_numpy(kept)]
     if corrections and sample != "data":
         for muon in (first, second):
+            weight = weight * corrections.factor("NUM_TrackerMuons_DEN_genTracks", muon)
             weight = weight * corrections.factor("NUM_TightID_DEN_TrackerMuons", muon)
             weight = weight * corrections.factor("NUM_TightRelIso_DEN_TightIDandIPCut", muon)
         weight = weight * corrections.factor("NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight", first)
@@ -140,6 +152,7 @@ def chi2(demo: Path, corrections: Corrections | None, name: str, bins: np.ndarra
 @pytest.mark.parametrize(("name", "bins"), [("mass", MASS_BINS), ("npvs", np.arange(5, 55, 2))])
 def test_corrected_data_and_simulation_agree_and_uncorrected_do_not(demo: Path, name: str, bins: np.ndarray) -> None:
     # About 40 and 25 bins: the expected spread of chi2 per bin around 1 is 0.22 and 0.29.
+    # Prefiring, whose weights narrow files lack, is left: 1 % of the yield.
     assert chi2(demo, Corrections.of(demo), name, bins) < 1.7
     assert chi2(demo, None, name, bins) > 5.0
 
@@ -193,7 +206,7 @@ def test_scale_correction_restores_the_pt_to_float_precision(demo: Path) -> None
     assert 0.005 < np.mean(shown / pt - 1) < 0.015
 
 
-@pytest.mark.parametrize("kind", ["id", "iso", "trigger"])
+@pytest.mark.parametrize("kind", ["reco", "id", "iso", "trigger"])
 def test_scale_factor_of_generator_and_file_are_the_same(demo: Path, kind: cms_distortions.Efficiency) -> None:
     rng = np.random.default_rng(6)
     eta, pt = rng.uniform(-2.4, 2.4, 5000), rng.uniform(cms_distortions.SF_PT_EDGES[kind][0], 300, 5000)

@@ -22,6 +22,7 @@ def draw_curve(edges: Floats, values: Floats, *, up: Floats, down: Floats, label
         raise ValueError(f"{len(edges)} edges need {len(edges) - 1} values, up and down")
     with style.style():
         figure = style.new_figure(7.0, 5.0)
+        figure.set_layout_engine("constrained")  # wide tick labels push the axis label out otherwise
         axes = figure.add_subplot()
         drawn = drawn_edges(edges)
         axes.stairs(up, drawn, baseline=down, fill=True, alpha=0.3, label="uncertainty")
@@ -40,6 +41,7 @@ def draw_map(edges: tuple[Floats, Floats], values: Floats, *, labels: tuple[str,
         raise ValueError(f"values of shape {values.shape} do not fit {len(edges[0])} and {len(edges[1])} edges")
     with style.style():
         figure = style.new_figure(7.5, 5.0)
+        figure.set_layout_engine("constrained")  # wide tick labels push the axis label out otherwise
         axes = figure.add_subplot()
         mesh = axes.pcolormesh(drawn_edges(edges[0]), drawn_edges(edges[1]), values.T)
         figure.colorbar(mesh, ax=axes, label="Value")

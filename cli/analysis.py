@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ..corrections.catalogue import Catalogue, eras
+from ..corrections.catalogue import Catalogue, eras, in_the_events
 from ..corrections.luminosity_mask import certified_sections
 from ..corrections.web_folder import is_address
 from ..errors import UserError, closest
@@ -208,6 +208,8 @@ def _era_inputs(
     records = {}
     for name, working_point in wanted.items():
         with collected.problem(f"correction {name}"):
+            if in_the_events(name, era.name):
+                continue
             if era.name not in eras(name):
                 collected.left_out.append(f"{name}: not available for era {era.name}")
                 continue

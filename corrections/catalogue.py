@@ -25,12 +25,13 @@ from .payload_entries import (
     entry,
     eras,
     group_of_era,
+    in_the_events,
     working_points,
 )
 from .rochester_table import check_rochester_table
 from .sources import Source, find_copy, find_first, renewed, shown, source, split_search_path, subfolders
 
-__all__ = ["Catalogue", "CorrectionRecord", "correction_names", "eras", "working_points"]
+__all__ = ["Catalogue", "CorrectionRecord", "correction_names", "eras", "in_the_events", "working_points"]
 
 ENVIRONMENT = "MUCOFFEA_CORRECTIONS"
 CVMFS_FOLDERS = (

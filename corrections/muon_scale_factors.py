@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import UserError, closest
 from .catalogue import CorrectionRecord
 from .evaluation import Array, Floats, ScaleFactor, evaluate_flat, flatten, unflatten
+from .weight_factor import WeightFactor, up_down
 
 _POG_NAMES = {
     "nominal": "nominal",
@@ -42,13 +43,41 @@ def muon_scale_factor(record: CorrectionRecord, pt: Array, eta: Array, *, variat
             f"Use one of: {', '.join(VARIATIONS)}."
         )
     flat, counts = flatten([pt, eta])
-    inputs = {"pt": flat[0], "eta": flat[1]}
+    inputs = _inputs(flat[0], flat[1])
     result = evaluate_flat(record.path, record.key, inputs, variation=_POG_NAMES[variation])
     if variation in ("statup", "statdown"):
         uncertainty = evaluate_flat(record.path, record.key, inputs, variation="stat", default=0.0).values
         sign = 1.0 if variation == "statup" else -1.0
         result = result._replace(values=result.values + sign * uncertainty)
     return result._replace(values=unflatten(result.values, counts))
+
+
+def muon_weight(record: CorrectionRecord, pt: Array, eta: Array) -> WeightFactor:
+    """Return the product of the factors of the muons of each event, `[events]`, with its variations.
+
+    `pt` (GeV) and `eta` are `[events, muons]`, jagged or rectangular. `<name of the record>_statUp/Down` and
+    `_systUp/Down` vary the statistical and the systematic uncertainty (`stat` and `syst` of the file) of all muons
+    together. Muons outside the range of the file have the factor 1 in every variation.
+    """
+    (pt_flat, eta_flat), counts = flatten([pt, eta])
+    inputs = _inputs(pt_flat, eta_flat)
+    nominal = evaluate_flat(record.path, record.key, inputs, variation="nominal")
+    shape = pt.shape if isinstance(pt, np.ndarray) else None
+
+    def product(values: Floats) -> Floats:
+        return event_weight(values.reshape(shape) if shape else unflatten(values, counts))
+
+    values = np.asarray(nominal.values)
+    variations: dict[str, Floats] = {}
+    for part in ("stat", "syst"):
+        error = np.asarray(evaluate_flat(record.path, record.key, inputs, variation=part, default=0.0).values)
+        variations |= up_down(f"{record.name}_{part}", product(values + error), product(values - error))
+    return WeightFactor(product(values), variations, nominal.out_of_range, nominal.clamped)
+
+
+def _inputs(pt: Floats, eta: Floats) -> dict[str, Floats]:
+    """Return what the files take: pt, eta, and p for the reconstruction at high pt."""
+    return {"pt": pt, "eta": eta, "p": pt * np.cosh(eta)}
 
 
 def event_weight(per_muon: Array) -> Floats:

@@ -52,7 +52,10 @@ class EraGroup(Model):
 
 
 class Entry(Model):
-    """A correction: its POG and file, what the code was written for, and its groups of eras."""
+    """A correction: its POG and file, what the code was written for, and its groups of eras.
+
+    `in_the_events` are eras whose events have it in their own branches: there is no file to look for.
+    """
 
     pog: str
     file: str
@@ -60,6 +63,7 @@ class Entry(Model):
     versions: tuple[int, ...] = ()
     inputs: tuple[str, ...] | dict[str, tuple[str, ...]] = {}
     default: str
+    in_the_events: tuple[str, ...] = ()
     eras: tuple[EraGroup, ...]
 
     @model_validator(mode="after")
@@ -96,6 +100,11 @@ def _entries() -> dict[str, Entry]:
 def correction_names() -> tuple[str, ...]:
     """Return the names of all corrections of the catalogue."""
     return tuple(_entries())
+
+
+def in_the_events(name: str, era: str) -> bool:
+    """Whether the events of `era` have the correction `name` in branches of their own, so that no file is needed."""
+    return name in correction_names() and era in entry(name).in_the_events
 
 
 def eras(name: str) -> tuple[str, ...]:

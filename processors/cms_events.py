@@ -14,7 +14,7 @@ from ..selections import filters, triggers
 from ..selections.filters import passes
 from ..selections.triggers import fired
 from .base import EraInputs, Kind, event_requirements, is_data
-from .muon_weights import Counters
+from .cms_weights import Counters
 from .requirements import Requirement
 
 #: Filters that some processings of an era do not have: NanoAOD before v9 lacks this one.

@@ -12,7 +12,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-import awkward as ak
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -68,11 +67,27 @@ def branches(selection: ElectronSelection) -> tuple[str, ...]:
     return branches_of("Electron", (*columns, *(name for name, used in wanted.items() if used)))
 
 
-def good_electrons(electrons: Any, selection: ElectronSelection, pt: Any = None) -> ak.Array:
+def described(selection: ElectronSelection) -> str:
+    """Return `selection` in words, with the cuts that `good_electrons` makes and no others."""
+    parts = [f"pt > {selection.min_pt:g} GeV", f"|η| < {selection.max_abs_eta:g}"]
+    if selection.veto_gap:
+        parts.append(f"outside {BARREL_GAP[0]:g} < |η of the supercluster| < {BARREL_GAP[1]:g}")
+    if selection.identification != "none":
+        parts.append(f"{selection.identification} identification")
+    for name, barrel, endcap in _impact_cuts(selection):
+        limits = [f"{limit:g} cm ({where})" for limit, where in ((barrel, "barrel"), (endcap, "endcaps")) if limit]
+        if limits:
+            parts.append(f"|{name}| < {' and '.join(limits)}")
+    if selection.max_sip3d is not None:
+        parts.append(f"SIP3D < {selection.max_sip3d:g}")
+    return ", ".join(parts)
+
+
+def good_electrons(electrons: Any, selection: ElectronSelection, pt: Any = None) -> Any:
     """Return the mask `[events, electrons]` of the electrons that pass every cut; NaN never passes.
 
-    `pt` (GeV) replaces `electrons.pt`. Only the columns that the selection names are read. Raises UserError
-    if one of them is missing from the file.
+    `electrons` may be a `FlatCollection`; the mask is then flat, `[electrons]`. `pt` (GeV) replaces `electrons.pt`.
+    Only the columns that the selection names are read. Raises UserError if one of them is missing from the file.
     """
     eta = _field(electrons, "eta")
     mask = (_field(electrons, "pt") if pt is None else pt) > selection.min_pt
@@ -81,22 +96,28 @@ def good_electrons(electrons: Any, selection: ElectronSelection, pt: Any = None)
         mask = mask & (_field(electrons, "cutBased") >= _CUT_BASED[selection.identification])
     elif selection.identification != "none":
         mask = mask & (_field(electrons, selection.identification) != 0)
-    cuts_impact = (
-        ("dxy", selection.max_dxy_barrel, selection.max_dxy_endcap),
-        ("dz", selection.max_dz_barrel, selection.max_dz_endcap),
-    )
-    if selection.veto_gap or any(barrel or endcap for _, barrel, endcap in cuts_impact):
+    impact = _impact_cuts(selection)
+    if selection.veto_gap or any(barrel or endcap for _, barrel, endcap in impact):
         supercluster = np.abs(eta + _field(electrons, "deltaEtaSC"))
         if selection.veto_gap:
             mask = mask & ~((supercluster > BARREL_GAP[0]) & (supercluster < BARREL_GAP[1]))
         in_barrel = supercluster < _BARREL_END
-        for name, barrel, endcap in cuts_impact:
+        for name, barrel, endcap in impact:
             if barrel is not None or endcap is not None:
                 value = np.abs(_field(electrons, name))
-                mask = mask & ak.where(in_barrel, value < (barrel or np.inf), value < (endcap or np.inf))
+                passes_barrel = in_barrel & (value < (barrel or np.inf))
+                mask = mask & (passes_barrel | (~in_barrel & (value < (endcap or np.inf))))
     if selection.max_sip3d is not None:
         mask = mask & (_field(electrons, "sip3d") < selection.max_sip3d)
     return mask
+
+
+def _impact_cuts(selection: ElectronSelection) -> tuple[tuple[str, float | None, float | None], ...]:
+    """Return column, limit in the barrel and limit in the endcaps (cm) of each impact parameter."""
+    return (
+        ("dxy", selection.max_dxy_barrel, selection.max_dxy_endcap),
+        ("dz", selection.max_dz_barrel, selection.max_dz_endcap),
+    )
 
 
 _field = partial(

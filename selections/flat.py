@@ -42,9 +42,11 @@ class FlatCollection:
 
 
 def flat(array: Any) -> npt.NDArray[Any]:
-    """Return `[objects]` from `[events, objects]`; a flat numpy array is returned as it is."""
+    """Return `[objects]` from `[events, objects]`; a flat array is returned as numpy."""
     if isinstance(array, np.ndarray):
         return array
+    if array.ndim == 1:
+        return np.asarray(ak.to_numpy(array))
     return np.asarray(ak.to_numpy(ak.flatten(array)))
 
 

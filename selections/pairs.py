@@ -102,6 +102,21 @@ def mixed_pair(
     return _paired(pair_event, first, second)
 
 
+def leading(leptons: Any, good: Any, pt: Any, n: int) -> tuple[Integers, Integers]:
+    """Return the `n` good leptons of highest pt of every event that has as many: events, and places of the leptons.
+
+    `leptons` is a collection or a `FlatCollection`, `good` and `pt` (GeV) are of its shape. The first array is
+    `[chosen]`, positions of events; the second `[chosen, n]`, positions in the flat columns, highest pt first.
+    """
+    columns = flattened(leptons)
+    chosen = np.flatnonzero(flat(good))
+    event = columns.event[chosen]
+    chosen = _by_descending_pt(chosen, event, flat(pt)[chosen])
+    n_good = np.bincount(event, minlength=len(columns.counts))
+    events = np.flatnonzero(n_good >= n)
+    return events, chosen[(np.cumsum(n_good) - n_good)[events][:, np.newaxis] + np.arange(n)]
+
+
 _Side = tuple[FlatCollection, npt.NDArray[Any], Integers]
 
 

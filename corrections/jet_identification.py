@@ -7,10 +7,10 @@ the file has                     then
 ===============================  =======================================================================
 chMultiplicity, neMultiplicity   the criteria of the payload `jetid` are applied to the jet's composition
 (v13 and later)
-jetId and puId (CHS jets of      bits of jetId: 2 tight, 4 tight with lepton veto
-Run 2, up to v9)
-jetId without puId (v12 and      as before for |eta| <= 2.7; beyond it, where the bits are wrong, tight also
-before it in Run 3)              needs neHEF < 0.99 (|eta| <= 3.0) or neEmEF < 0.4; the lepton veto is
+jetId, CHS jets (Run 2, up to    bits of jetId: 2 tight, 4 tight with lepton veto
+v9)
+jetId, PUPPI jets (Run 3 up to   as before for |eta| <= 2.7; beyond it, where the bits are wrong, tight also
+v12)                             needs neHEF < 0.99 (|eta| <= 3.0) or neEmEF < 0.4; the lepton veto is
                                  muEF < 0.8 and chEmEF < 0.8 within |eta| <= 2.7
 ===============================  =======================================================================
 
@@ -39,30 +39,32 @@ _MENDED = ("eta", "jetId", "neHEF", "neEmEF", "muEF", "chEmEF")
 _TRACKER_END, _ENDCAP_END = 2.7, 3.0
 
 
-def columns(fields: Collection[str]) -> tuple[str, ...]:
+def columns(fields: Collection[str], *, chs: bool) -> tuple[str, ...]:
     """Return the columns of the jets that :func:`passes` reads, given those (`fields`) that the file has.
 
-    Raises UserError if there is no way to identify jets with them.
+    `chs` says whether these are CHS jets (Run 2): a run reads no branch that an analysis does not use, so that the
+    absence of another column proves nothing. Raises UserError if there is no way to identify jets with them.
     """
     if set(_MULTIPLICITIES) <= set(fields):
         return ("eta", *_FRACTIONS, *_MULTIPLICITIES)
     if "jetId" in fields:
-        return ("jetId",) if "puId" in fields else _MENDED
+        return ("jetId",) if chs else _MENDED
     raise UserError(
         "The jets have neither Jet_jetId nor Jet_chMultiplicity and Jet_neMultiplicity: they cannot be identified."
         f"{closest('jetId', fields)} Choose the identification 'none', or another file."
     )
 
 
-def branches(fields: Collection[str]) -> tuple[str, ...]:
+def branches(fields: Collection[str], *, chs: bool) -> tuple[str, ...]:
     """Return the branches that :func:`passes` reads, given the columns of `Jet` that the file has."""
-    return tuple(f"Jet_{name}" for name in columns(fields))
+    return tuple(f"Jet_{name}" for name in columns(fields, chs=chs))
 
 
-def passes(record: CorrectionRecord | None, jets: Any, working_point: WorkingPoint = "tight") -> Array:
+def passes(record: CorrectionRecord | None, jets: Any, working_point: WorkingPoint = "tight", *, chs: bool) -> Array:
     """Return the mask of the jets that pass `working_point`, in the structure of `jets` (`[events, jets]` or `[jets]`).
 
     `record` is `jet_id` of the catalogue; None where the file has `jetId` (NanoAOD up to v12), which does not need it.
+    `chs`: the jets are CHS jets (Run 2).
     Raises UserError if the jets lack columns, or need a record that is not given.
     """
     if working_point not in _BITS:
@@ -70,7 +72,7 @@ def passes(record: CorrectionRecord | None, jets: Any, working_point: WorkingPoi
             f"There is no jet identification '{working_point}'.{closest(working_point, _BITS)} Use one of "
             f"{', '.join(_BITS)}."
         )
-    wanted = columns(jets.fields)
+    wanted = columns(jets.fields, chs=chs)
     if missing := [name for name in wanted if name not in jets.fields]:
         raise UserError(
             f"The jet identification needs the branch Jet_{missing[0]}, which the file does not have."

@@ -95,7 +95,7 @@ class CorrectedObjects:
         if working_point == "none":
             return None
         record = self._era.corrections.get("jet_id")
-        return np.asarray(jet_identification.passes(record, self.jets, working_point))
+        return np.asarray(jet_identification.passes(record, self.jets, working_point, chs=self._era.run == 2))
 
     def vetoed_events(self, variation: str) -> np.ndarray:
         """Return ``[events]`` which events have a jet in a vetoed region of the detector; none without ``jet_veto``."""

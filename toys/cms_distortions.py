@@ -94,6 +94,9 @@ def _bin(edges: Sequence[float], values: Array) -> npt.NDArray[np.int64]:
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
 
 
+LOOSE = "NUM_LooseID_DEN_TrackerMuons"
+
+
 def distort_pt(pt: Array, eta: Array, phi: Array, charge: Array) -> Floats:
     """Return the muon pt in GeV that pseudo-data shows for the undistorted reconstructed ``pt``, [muons].
 
@@ -160,9 +163,25 @@ def _efficiency_correction(kind: Efficiency) -> dict[str, Any]:
     return correction(SF_NAMES[kind], f"{SF_NAMES[kind]} of the toy", declared, "weight", data)
 
 
+def _loose_identification() -> dict[str, Any]:
+    values = {"nominal": 1.0, "stat": 0.0005, "syst": 0.001, "systup": 1.0011, "systdown": 0.9989}
+
+    def along_pt(_: int) -> dict[str, Any]:
+        return binning("pt", (3.0, math.inf), "error", lambda _: categories("scale_factors", values))
+
+    absolute = formula("abs(x)", "eta")
+    content = binning("eta", SF_ETA_EDGES, "error", along_pt)
+    data = {"nodetype": "transform", "input": "eta", "rule": absolute, "content": content}
+    declared = inputs(eta="real", pt="real", scale_factors="string")
+    return correction(LOOSE, f"{LOOSE} of the toy", declared, "weight", data)
+
+
 def muon_efficiency_set() -> dict[str, Any]:
-    """Return the correction set of ``muon_Z.json``: identification, isolation and trigger scale factors."""
-    corrections = [_efficiency_correction(kind) for kind in SF_NAMES]
+    """Return the correction set of ``muon_Z.json``: identification, isolation and trigger scale factors.
+
+    The loose identification is as efficient in pseudo-data as in simulation: its factor is 1.
+    """
+    corrections = [*(_efficiency_correction(kind) for kind in SF_NAMES), _loose_identification()]
     return {"schema_version": 2, "description": "Muon scale factors of the toy", "corrections": corrections}
 
 

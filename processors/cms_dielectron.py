@@ -58,7 +58,8 @@ class Dielectron(Dilepton):
     @classmethod
     def corrections(cls, parameters: DielectronParameters) -> Mapping[str, str | None]:
         """See :meth:`base.Analysis.corrections`."""
-        points: dict[str, str | None] = {"electron_id": parameters.electron.identification}
+        identification = parameters.electron.identification
+        points: dict[str, str | None] = {"electron_id": identification, "electron_trigger": identification}
         idle = {
             "electron_id": parameters.electron.identification == "none",
             "electron_trigger": parameters.triggers == (),

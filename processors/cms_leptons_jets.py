@@ -77,6 +77,10 @@ class Objects(NamedTuple):
     vetoed: np.ndarray
 
 
+#: Of a channel: its cuts, the weights of the selected events, the objects, and the positions of these events.
+Chosen = tuple[CutManager, EventWeights, Objects, np.ndarray]
+
+
 class LeptonsJets(CmsAnalysis):
     """See the module."""
 
@@ -105,6 +109,7 @@ class LeptonsJets(CmsAnalysis):
             "muon_iso": muon.isolation if muon.identification == "tight" else f"{muon.isolation}_{muon.identification}",
             "muon_trigger": muon.identification,
             "electron_id": parameters.electron.identification,
+            "electron_trigger": parameters.electron.identification,
         }
         return cls.with_file({name: points.get(name) for name in parameters.corrections})
 
@@ -195,14 +200,14 @@ class LeptonsJets(CmsAnalysis):
         filler = Filler(
             HISTOGRAMS, events.metadata["dataset"], regions=REGIONS, variations=varied.all, moves=varied.moves
         )
-        result: dict[str, Any] = {**factors.sums(generator), "cutflow": {}}
+        result = factors.sums(generator)
         before = {
             channel: event_cuts(
                 events, era, counters, paths=self.triggers(channel, era), met_filters=self.parameters.met_filters
             )
             for channel in self.channels(events)
         }
-        chosen: dict[str, tuple[CutManager, EventWeights, Objects, np.ndarray]] = {}
+        chosen: dict[str, Chosen] = {}
         for variation in varied.shapes:
             if variation not in varied.moves:
                 objects = self.select_objects(events, era, corrected, variation)
@@ -217,9 +222,7 @@ class LeptonsJets(CmsAnalysis):
                 self.fill(filler, channel, variation, corrected, now, varied)
                 if variation == NOMINAL:
                     chosen[channel] = now
-                    flow = cuts.flow(generator, self.cuts)
-                    flow["corrections"] = base.yield_row(weights.nominal()[cuts.events(self.cuts)[rows]])
-                    result["cutflow"] = _added(result["cutflow"], flow)
+        result["cutflow"] = self.cut_flow(generator, chosen)
         return base.result(events, {**result, "hists": filler.histograms, "counters": counters})
 
     def select_objects(self, events: Any, era: base.EraInputs, corrected: CorrectedObjects, variation: str) -> Objects:
@@ -319,13 +322,26 @@ class LeptonsJets(CmsAnalysis):
             factors.add(weights, "btag", factor, nominal=variation == NOMINAL)
         return weights
 
+    def cut_flow(self, generator: np.ndarray, chosen: Mapping[str, Chosen]) -> dict[str, Any]:
+        """Return the cut flow of all channels together: a cut is that of the channel whose lepton the event has."""
+        managers = [cuts for cuts, *_ in chosen.values()]
+        leptons = [cuts.events(("one_lepton",)) for cuts in managers]
+        together = CutManager(len(generator))
+        for name in self.cuts:
+            masks = [cuts.events((name,)) for cuts in managers]
+            together.add(name, np.select(leptons, masks, default=np.any(masks, axis=0)))
+        flow: dict[str, Any] = together.flow(generator, self.cuts)
+        last = [weights.nominal()[cuts.events(self.cuts)[rows]] for cuts, weights, _, rows in chosen.values()]
+        flow["corrections"] = base.yield_row(np.concatenate(last))
+        return flow
+
     def fill(
         self,
         filler: Filler,
         channel: str,
         variation: str,
         corrected: CorrectedObjects,
-        chosen: tuple[CutManager, EventWeights, Objects, np.ndarray],
+        chosen: Chosen,
         varied: Varied,
     ) -> None:
         """Fill the regions of the channel; with the nominal objects, under each variation of the weight, too."""
@@ -365,10 +381,3 @@ def _lepton(channel: str, objects: Objects, corrected: CorrectedObjects, rows: n
 
 def _count(collection: FlatCollection, mask: np.ndarray, n_events: int) -> np.ndarray:
     return np.bincount(collection.event[mask], minlength=n_events)
-
-
-def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sum of two cut flows of one order; the first may be empty."""
-    if not one:
-        return dict(other)
-    return {cut: {name: value + other[cut][name] for name, value in row.items()} for cut, row in one.items()}

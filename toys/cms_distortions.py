@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cms_payload_nodes import binning, categories, correction, formula, inputs
-from .cms_payloads_btv import btagging_set
+from .cms_payloads_btv import btagging_set, efficiency_set
 from .cms_payloads_egm import electron_set
 from .cms_payloads_jme import jet_energy_set, jet_veto_set, met_set
 from .storage import write_atomically
@@ -258,6 +258,7 @@ def write_corrections(folder: Path) -> list[Path]:
         "POG/LUM/demo/puWeights.json.gz": pileup_set,
         "POG/EGM/demo/electron.json.gz": electron_set,
         "POG/BTV/demo/btagging.json.gz": btagging_set,
+        "POG/BTV/demo/btag_efficiency.json.gz": efficiency_set,
         "POG/JME/demo/jet_jerc.json.gz": jet_energy_set,
         "POG/JME/demo/jetvetomaps.json.gz": jet_veto_set,
         "POG/JME/demo/met.json.gz": met_set,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .cms_btag_distortions import PT_EDGES, UNCERTAINTY, WORKING_POINTS, scale_factor_table, shape_table
+from .cms_btag_distortions import (
+    FLAVOURS,
+    PT_EDGES,
+    UNCERTAINTY,
+    WORKING_POINTS,
+    efficiency,
+    scale_factor_table,
+    shape_table,
+)
 from .cms_payload_nodes import Node, binning, categories, correction, inputs
 
 _ETA_EDGES = (0.0, 2.5)
@@ -73,3 +81,20 @@ def btagging_set() -> dict[str, Any]:
         _shape(),
     ]
     return {"schema_version": 2, "description": "B tagging of the toy", "corrections": corrections}
+
+
+def efficiency_set() -> dict[str, Any]:
+    """Return the correction set of ``btag_efficiency.json``: the efficiencies of simulation, which are exact here."""
+    declared = inputs(systematic="string", flavor="int", abseta="real", pt="real")
+
+    def of_point(key: str) -> Node:
+        def of_flavour(flavour: int) -> Node:
+            return _in_jets(lambda _: float(efficiency(flavour, WORKING_POINTS[key])))
+
+        nominal = categories("flavor", {flavour: of_flavour(flavour) for flavour in FLAVOURS})
+        zero = categories("flavor", {flavour: _in_jets(lambda _: 0.0) for flavour in FLAVOURS})
+        data = categories("systematic", {"nominal": nominal, "stat": zero})
+        return correction(f"deepJet_{key}", "Efficiency of the toy", declared, "efficiency", data)
+
+    corrections = [of_point(key) for key in WORKING_POINTS]
+    return {"schema_version": 2, "description": "B-tagging efficiencies of the toy", "corrections": corrections}

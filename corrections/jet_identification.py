@@ -37,6 +37,8 @@ _MULTIPLICITIES = ("chMultiplicity", "neMultiplicity")
 #: Columns of Run 3 jets whose bits are mended; edges in |eta|.
 _MENDED = ("eta", "jetId", "neHEF", "neEmEF", "muEF", "chEmEF")
 _TRACKER_END, _ENDCAP_END = 2.7, 3.0
+#: All columns that may be read of the jets of Run 3, each where the file has it.
+COLUMNS = tuple(dict.fromkeys((*_MENDED, *_FRACTIONS, *_MULTIPLICITIES)))
 
 
 def columns(fields: Collection[str], *, chs: bool) -> tuple[str, ...]:

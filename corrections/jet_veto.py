@@ -29,7 +29,7 @@ def in_vetoed_region(record: CorrectionRecord, eta: Array, phi: Array) -> Array:
     phi in radian, any multiple of 2π added. Beyond the map in eta nothing is vetoed.
     """
     (eta_flat, phi_flat), counts = flatten([eta, phi])
-    low, high = loading.domain(record.path, record.key, record.fixed).valid["phi"]
+    low, high = loading.domain(record.path, record.key, record.fixed).tabulated["phi"]
     beyond = np.abs(phi_flat) > np.float32(np.pi)
     phi_flat = np.where(beyond, np.remainder(phi_flat + np.pi, 2 * np.pi) - np.pi, phi_flat)
     # float32 π is a little more than π: it belongs into the last bin, not outside of the map.

@@ -101,9 +101,10 @@ def chosen(request: Sequence[str], corrections: Collection[str], *, strict: bool
                 "applied. Add it to the parameter 'corrections', or leave the systematic out."
             )
         else:
-            near = closest(name, (*known, NONE, WEIGHTS, ALL))
+            names = [one.name for one in (known or sources()).values() if not one.members]
+            near = closest(name, (*sources(), NONE, WEIGHTS, ALL))
             raise UserError(
-                f"There is no systematic '{name}'.{near} Use none, weights, all, or names of: {', '.join(known)}."
+                f"There is no systematic '{name}'.{near} Use none, weights, all, or names of: {', '.join(names)}."
             )
     return tuple(one for one in sources().values() if one.name in wanted)
 

@@ -255,7 +255,7 @@ class FourLepton(CmsAnalysis):
         mask = good_jets(
             corrected.jets,
             selection,
-            pt=corrected.jet_momenta(variation)[0],
+            pt=corrected.jet_pt(variation),
             identified=corrected.identified_jets(selection.identification),
             away_from=away,
         )

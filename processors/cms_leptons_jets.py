@@ -237,7 +237,7 @@ class LeptonsJets(CmsAnalysis):
             "electron": good_electrons(corrected.electrons, chosen.loose_electron, pt=corrected.electron_pt(variation)),
         }
         of = {"muon": corrected.muons, "electron": corrected.electrons}
-        jet_pt, _ = corrected.jet_momenta(variation)
+        jet_pt = corrected.jet_pt(variation)
         away = None
         if chosen.jet.min_delta_r is not None:
             away = away_from(corrected.jets, corrected.muons, chosen.jet.min_delta_r, good=good["muon"])
@@ -316,7 +316,7 @@ class LeptonsJets(CmsAnalysis):
             columns = {
                 name: corrected.jets[name][kept] for name in ("eta", "hadronFlavour", btagging.discriminant(record))
             }
-            pt = corrected.jet_momenta(variation)[0][kept]
+            pt = corrected.jet_pt(variation)[kept]
             selected = btagging.selected(record, columns, pt=pt, event=event[kept], n_events=len(rows))
             factor = btagging.fixed_point_weight(record, era.corrections["btag_efficiency"], selected)
             factors.add(weights, "btag", factor, nominal=variation == NOMINAL)

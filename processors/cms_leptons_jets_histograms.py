@@ -66,7 +66,7 @@ def observables(
     """
     met = corrected.missing_momentum(variation)
     met_pt, met_phi = met.pt[rows], met.phi[rows]
-    pt, mass = corrected.jet_momenta(variation)
+    pt, mass = corrected.jet_pt(variation), corrected.jet_mass(variation)
     event = corrected.jets.event
     n_events = len(n_jets)
     leading = np.zeros(n_events)

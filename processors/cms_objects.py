@@ -25,6 +25,8 @@ from .cms_weights import Counters, tally
 #: No correction at all.
 UNCORRECTED = "uncorrected"
 MUON = 13
+#: What is made of a collection, under which name a source touches it.
+_TOUCHED = {"jet masses": "jets", "corrected jets": "jets"}
 _UNCLUSTERED: Mapping[str, Literal["up", "down"]] = {"met_unclusteredUp": "up", "met_unclusteredDown": "down"}
 _Value = TypeVar("_Value")
 
@@ -81,9 +83,13 @@ class CorrectedObjects:
         """Return ``[electrons]`` the corrected pt."""
         return self._once("electrons", variation, self._electron_pt)
 
-    def jet_momenta(self, variation: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``[jets]`` corrected pt and mass."""
-        return self._once("jets", variation, self._jet_momenta)
+    def jet_pt(self, variation: str) -> np.ndarray:
+        """Return ``[jets]`` the corrected pt."""
+        return self._once("jets", variation, self._jet_pt)
+
+    def jet_mass(self, variation: str) -> np.ndarray:
+        """Return ``[jets]`` the corrected mass."""
+        return self._once("jet masses", variation, self._jet_mass)
 
     @cached_property
     def trigger_objects(self) -> FlatCollection:
@@ -106,7 +112,7 @@ class CorrectedObjects:
             muons = self.muons["isPFcand"] if "isPFcand" in self.muons.fields else None
             self._near_muon = ~away_from(self.jets, self.muons, jet_veto.MUON_DELTA_R, good=muons)
         identified = self.identified_jets("tight")
-        pt, _ = self.jet_momenta(variation)
+        pt = self.jet_pt(variation)
         bad = jet_veto.vetoed(record, self.jets, identified=identified, near_muon=self._near_muon, pt=pt)
         return np.bincount(self.jets.event[bad], minlength=len(self._events)) > 0
 
@@ -117,7 +123,7 @@ class CorrectedObjects:
     def _once(self, collection: str, variation: str, make: Callable[[str], _Value]) -> _Value:
         """Return what ``make`` gives for ``variation``, or for the nominal one if it leaves ``collection`` alone."""
         source = of_variation(variation, self._sources)
-        moved = source is not None and collection in source.touches
+        moved = source is not None and _TOUCHED.get(collection, collection) in source.touches
         key = (collection, variation if moved or variation == UNCORRECTED else NOMINAL)
         if key not in self._made:
             self._made[key] = make(key[1])
@@ -157,11 +163,15 @@ class CorrectedObjects:
             tally(self._counters, "electron_energy", corrected)
         return np.asarray(corrected.pt)
 
-    def _jet_momenta(self, variation: str) -> tuple[np.ndarray, np.ndarray]:
+    def _jet_pt(self, variation: str) -> np.ndarray:
         if "jet_energy" not in self._era.corrections or variation == UNCORRECTED:
-            return self.jets["pt"], self.jets["mass"]
-        corrected = self._once("corrected jets", variation, self._corrected_jets)
-        return np.asarray(corrected.pt), np.asarray(corrected.mass)
+            return self.jets["pt"]
+        return np.asarray(self._once("corrected jets", variation, self._corrected_jets).pt)
+
+    def _jet_mass(self, variation: str) -> np.ndarray:
+        if "jet_energy" not in self._era.corrections or variation == UNCORRECTED:
+            return self.jets["mass"]
+        return np.asarray(self._once("corrected jets", variation, self._corrected_jets).mass)
 
     def _corrected_jets(self, variation: str) -> CorrectedJets:
         jets, of_jet = self.jets, self.jets.event
@@ -208,7 +218,7 @@ class CorrectedObjects:
         if "electron_energy" in self._corrections and "Electron" in self._events.fields:
             yield Change(self.electrons["pt"], self.electron_pt(variation), self.electrons["phi"], self.electrons.event)
         if "jet_energy" in self._era.corrections:
-            yield met.jet_change(self.jets, self.jet_momenta(variation)[0], event=self.jets.event)
+            yield met.jet_change(self.jets, self.jet_pt(variation), event=self.jets.event)
 
     def _identity(self, collection: FlatCollection) -> tuple[np.ndarray, ...]:
         """Return run, luminosity block and event of each object."""

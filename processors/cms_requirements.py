@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from ..corrections import (
     electron_energy,
+    electron_scale_factors,
     jet_energy,
+    jet_identification,
     jet_veto,
     met,
     met_xy,
@@ -18,6 +20,7 @@ from ..corrections import (
 )
 from ..corrections.systematics import Systematic
 from ..selections import electrons as electron_selection
+from ..selections import jets as jet_selection
 from ..selections import muons as muon_selection
 from ..selections.branches import branches_of
 from ..selections.electrons import ElectronSelection
@@ -28,6 +31,8 @@ from ..selections.triggers import object_branches
 from . import base
 from .cms_events import cut_requirements
 from .requirements import Need, Requirement
+
+ENERGY = "electron_energy"
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def requirements(kind: base.Kind, era: base.EraInputs, reads: Reads) -> tuple[Re
     """Return what an analysis of ``kind`` in ``era`` reads."""
     named = reads.paths_are_known
     found = list(cut_requirements(kind, era, paths=reads.paths, met_filters=reads.met_filters, named=named))
-    found += _of_leptons(reads)
+    found += [*_of_leptons(reads), *_of_jets(era, reads)]
     if reads.trigger_objects:
         need: Need = "all" if {"muon_trigger", "electron_trigger"} & set(era.corrections) else "together"
         advice = reads.trigger_advice
@@ -86,6 +91,7 @@ def requirements(kind: base.Kind, era: base.EraInputs, reads: Reads) -> tuple[Re
 
 
 def _of_leptons(reads: Reads) -> list[Requirement]:
+    """Return what the selections of leptons and jets read."""
     found = []
     pair = {"muon": ("Muon", PAIR_COLUMNS), "electron": ("Electron", PAIR_COLUMNS)}
     if reads.muon is not None:
@@ -97,6 +103,30 @@ def _of_leptons(reads: Reads) -> list[Requirement]:
         branches = electron_selection.branches(reads.electron)
         every = tuple(dict.fromkeys((*branches, *branches_of(*pair["electron"]))))
         found.append(Requirement(component="electron selection", branches=every, need=need))
+    if reads.loose_muon is not None:
+        branches = muon_selection.branches(reads.loose_muon)
+        found.append(Requirement(component="veto of muons", branches=branches, advice=OTHER_MUONS))
+    if reads.loose_electron is not None:
+        branches = electron_selection.branches(reads.loose_electron)
+        found.append(Requirement(component="veto of electrons", branches=branches))
+    return found
+
+
+def _of_jets(era: base.EraInputs, reads: Reads) -> list[Requirement]:
+    """Return what the selection of jets reads."""
+    found = []
+    if reads.jet is not None:
+        found.append(Requirement(component="jet selection", branches=jet_selection.branches(reads.jet)))
+        if reads.jet.min_delta_r is not None:
+            lepton = "Muon" if reads.muon is not None else "Electron"
+            found.append(Requirement(component="jet selection", branches=branches_of(lepton, ("eta", "phi"))))
+    if (reads.jet is not None and reads.jet.identification != "none") or "jet_veto" in era.corrections:
+        how: Need = "all" if era.run == 2 else "none"
+        names = ("jetId",) if era.run == 2 else jet_identification.COLUMNS
+        found.append(Requirement(component="jet identification", branches=branches_of("Jet", names), need=how))
+    if "jet_veto" in era.corrections:
+        found.append(Requirement(component="jet veto", branches=branches_of("Muon", ("eta", "phi"))))
+        found.append(Requirement(component="jet veto", branches=("Muon_isPFcand",), need="none"))
     return found
 
 
@@ -152,6 +182,9 @@ def _of_weights(era: base.EraInputs, reads: Reads) -> list[Requirement]:
         need("prefiring", prefiring.branches(era.run))
     if "top_pt" in reads.corrections:
         need("top_pt", top_pt.BRANCHES, "together")
+    if reads.electron is not None and any(name.startswith("electron_") for name in records if name != ENERGY):
+        how: Need = "together" if reads.electrons_are_optional else "all"
+        need("electron_id", electron_scale_factors.BRANCHES, how)
     for name, branch in (("parton_shower", "PSWeight"), ("qcd_scale", "LHEScaleWeight"), ("pdf", "LHEPdfWeight")):
         if name in varied:
             need(name, (branch,), "none")

@@ -21,7 +21,11 @@ def test_scale_factors_are_those_of_the_muons_that_are_selected():
     assert Dimuon.corrections(medium)["muon_iso"] == "loose_medium"
     assert Dimuon.corrections(medium)["muon_trigger"] == "medium"
     without = DimuonParameters(muon=MuonSelection(isolation="none"))
-    assert set(Dimuon.corrections(without)) == {"pileup", "muon_id", "muon_trigger", "muon_scale"}
+    of_muons = {"pileup", "muon_reco", "muon_id", "muon_trigger", "muon_momentum", "met_xy"}
+    of_electrons = {"electron_reco", "electron_id", "electron_energy"}
+    assert set(Dimuon.corrections(without)) == of_muons | of_electrons
+    alone = without.model_copy(update={"electron_muon": False, "missing_momentum": False})
+    assert set(Dimuon.corrections(alone)) == of_muons - {"met_xy"}
 
 
 def test_a_trigger_factor_for_other_muons_is_not_taken(toys: Path):

@@ -200,4 +200,4 @@ def test_an_analysis_declares_the_histograms_that_it_fills(toys: Path):
         for one in processor.histograms:
             made = one.create("a", processor.regions, processor.variations(era))
             assert one.size(processor.regions, processor.variations(era)) == made.view(flow=True).nbytes
-    assert find_analysis("cms_dimuon").histograms
+    assert all(find_analysis(name)().histograms for name in ("cms_dimuon", "cms_dielectron", "cms_leptons_jets"))

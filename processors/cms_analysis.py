@@ -121,7 +121,9 @@ class CmsAnalysis(base.Analysis):
         """Return what the analysis does: its cuts in words and its regions, with the corrections that it applies."""
         applied = dict.fromkeys(name for era in self.eras.values() for name in self.applied_in(era))
         sources = dict.fromkeys(one for era in self.eras.values() for one in self.systematics(era))
-        names = tuple(name for name in EFFECTS if name == GENERATOR or name in applied)
+        # Weights of the generator are there to be varied: the nominal result does not have them.
+        weigh = [name for name in applied if name not in GENERATOR_WEIGHTS]
+        names = tuple(name for name in EFFECTS if name == GENERATOR or name in weigh)
         variations = {NOMINAL: names, **({UNCORRECTED: (GENERATOR,)} if len(names) > 1 else {})}
         variations |= {name: (*names, one.label or one.name) for one in sources for name in one.variations}
         effects = {name: EFFECTS[name] for name in names}

@@ -178,7 +178,8 @@ def test_the_recipe_names_what_the_result_has(result: Path):
         assert set(histogram.axes["region"]) <= set(report.regions)
         assert set(histogram.axes["variation"]) == set(report.variations)
     assert set(report.variations["nominal"]) == {
-        *("generator weight", "pileup", "muon_id", "muon_iso", "muon_trigger", "muon_scale")
+        *("generator weight", "pileup", "prefiring", "muon_reco", "muon_id", "muon_iso", "muon_trigger"),
+        *("muon_momentum", "electron_reco", "electron_id", "electron_energy", "met", "met_xy"),
     }
     for cuts in report.regions.values():
         assert set(cuts) <= set(report.cuts)
@@ -216,7 +217,9 @@ def test_eras_that_differ_are_told_apart():
 def test_the_four_muons_are_described():
     with_pairs = FourLepton(FourLeptonParameters(two_pairs=True))
     assert tuple(with_pairs.recipe().cuts) == with_pairs.cuts
-    assert FourLepton().recipe().regions == {"four_muons": dict.fromkeys(FourLepton().cuts, True)}
+    cuts = dict.fromkeys(FourLepton().cuts, True)
+    assert FourLepton().recipe().regions == {"4mu": cuts, "4e": cuts, "2e2mu": cuts}
+    assert FourLepton(FourLeptonParameters(channels=("4mu",))).recipe().regions == {"4mu": cuts}
 
 
 def test_a_muon_selection_is_described_by_its_cuts_alone():

@@ -1,4 +1,4 @@
-"""Four muons from the command line: a row for each event, the generated mass, and plots drawn again."""
+"""Four leptons from the command line: a row for each event, the generated mass, and plots drawn again."""
 
 from __future__ import annotations
 
@@ -27,38 +27,46 @@ def four_lepton(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_four_muons_have_a_row_for_each_selected_event(four_lepton: Path):
+def test_four_leptons_have_a_row_for_each_selected_event(four_lepton: Path):
     path = four_lepton / "columns/zz4l.parquet"
     table = pq.read_table(path)
     rows = ak.from_parquet(path)
     flow = cut_flows(four_lepton)["zz4l"]
     assert table.num_rows == len(rows) == flow["two_pairs"]["n"] > 300
-    wanted = [f"muon{k}_{name}" for k in (1, 2, 3, 4) for name in ("pt", "eta", "phi", "charge", "dxy", "dz")]
+    wanted = [f"lepton{k}_{name}" for k in (1, 2, 3, 4) for name in ("pt", "eta", "phi", "charge", "dxy", "dz", "pdgId")]
     assert {"run", "luminosityBlock", "event", "weight", "z1_mass", "z2_mass", "mass", *wanted} <= set(rows.fields)
     assert len(set(zip(*(rows[name].tolist() for name in ("run", "luminosityBlock", "event")), strict=True))) == len(
         rows
     )
     assert ak.sum(rows.weight) == pytest.approx(flow["corrections"]["sumw"], rel=1e-12)
     for harder, softer in ((1, 2), (2, 3), (3, 4)):
-        assert ak.all(rows[f"muon{harder}_pt"] >= rows[f"muon{softer}_pt"])
-    assert ak.all(sum(rows[f"muon{k}_charge"] for k in (1, 2, 3, 4)) == 0)
+        assert ak.all(rows[f"lepton{harder}_pt"] >= rows[f"lepton{softer}_pt"])
+    assert ak.all(sum(rows[f"lepton{k}_charge"] for k in (1, 2, 3, 4)) == 0)
     assert not any(ak.any(np.isnan(rows[name])) for name in rows.fields)
+    flavours = sum((abs(rows[f"lepton{k}_pdgId"]) == 11) * 1 for k in (1, 2, 3, 4))
+    assert ak.all(flavours == rows.n_electrons)
+    # ZZ of equal branching fractions: two of one and two of the other flavour are as many as the rest.
+    counts = {n: int(ak.sum(rows.n_electrons == n)) for n in (0, 2, 4)}
+    assert sum(counts.values()) == len(rows)
+    assert all(count > 100 for count in counts.values())
+    assert ak.all(rows.event[1:] > rows.event[:-1])
 
 
-def test_the_four_muon_mass_is_where_it_was_generated(four_lepton: Path, toys: Path):
+def test_the_four_lepton_mass_is_where_it_was_generated(four_lepton: Path, toys: Path):
     rows = ak.from_parquet(four_lepton / "columns/zz4l.parquet")
     with uproot.open(toys / "zz4l.root") as file:
         tree = file["Events"]
         particles = ak.zip({name: tree[f"GenPart_{name}"].array() for name in ("pt", "eta", "phi", "pdgId", "status")})
         number = tree["event"].array(library="np")
-    muons = particles[(abs(particles.pdgId) == 13) & (particles.status == 1)]
-    four = ak.num(muons) == 4
-    e, pz = muons.pt * np.cosh(muons.eta), muons.pt * np.sinh(muons.eta)
-    px, py = muons.pt * np.cos(muons.phi), muons.pt * np.sin(muons.phi)
+    code = abs(particles.pdgId)
+    leptons = particles[((code == 13) | (code == 11)) & (particles.status == 1)]
+    four = ak.num(leptons) == 4
+    e, pz = leptons.pt * np.cosh(leptons.eta), leptons.pt * np.sinh(leptons.eta)
+    px, py = leptons.pt * np.cos(leptons.phi), leptons.pt * np.sin(leptons.phi)
     square = sum(sign * ak.sum(x, axis=1) ** 2 for sign, x in ((1, e), (-1, px), (-1, py), (-1, pz)))
     generated = dict(zip(number[four].tolist(), np.sqrt(square[four]).tolist(), strict=True))
     known = np.array([event in generated for event in rows.event.tolist()])
-    assert known.mean() > 0.95  # the rest has a muon from a tau or a hadron
+    assert known.mean() > 0.95  # the rest has a lepton from a tau or a hadron
     rows = rows[known]
     truth = np.array([generated[event] for event in rows.event.tolist()])
     ratio = np.asarray(rows.mass.tolist()) / truth
@@ -74,7 +82,7 @@ def test_plots_are_drawn_again_from_the_result_alone(command: Command, four_lept
     folder = tmp_path / "moved"
     shutil.copytree(four_lepton, folder)
     drawn = sorted(path.name for path in (folder / "plots").iterdir())
-    assert {"four_muons_mass_z1.png", "four_muons_mass_z1.pdf", "cut_flow.png", "n_minus_one.pdf"} <= set(drawn)
+    assert {"4mu_mass_z1.png", "2e2mu_mass_z1.pdf", "cut_flow.png", "n_minus_one.pdf"} <= set(drawn)
     shutil.rmtree(folder / "plots")
     ended = command("plot", folder)
     assert ended.code == 0

@@ -32,8 +32,13 @@ def copy_events(
             {new.get(name, name): arrays[name] for name in names}
         )
         if runs:
-            columns = source["Runs"].arrays(library="np")
-            target.mktree("Runs", {name: array.dtype for name, array in columns.items()}).extend(columns)
+            tree = source["Runs"]
+            names = [name for name in tree.keys() if not name.startswith("n")]  # noqa: SIM118
+            arrays = tree.arrays(names)
+            types = {name: arrays[name].type.content for name in names}
+            target.mktree("Runs", types, counter_name=lambda counted: f"n{counted}").extend(
+                {name: arrays[name] for name in names}
+            )
     return copy
 
 

@@ -18,9 +18,10 @@ Floats = npt.NDArray[np.float64]
 def cdf(x: npt.ArrayLike, mean: npt.ArrayLike, sigma: npt.ArrayLike, alpha: npt.ArrayLike, n: npt.ArrayLike) -> Floats:
     """Return the cumulative distribution at `x`; all arguments of one shape, or scalars.
 
-    Raises ValueError unless sigma > 0, alpha > 0 and n > 1, without which there is no distribution.
+    Raises ValueError unless sigma > 0, alpha > 0 and n > 1, without which there is no distribution; if an argument is
+    NaN, or the shapes differ.
     """
-    x, mean, sigma, alpha, n = _checked(x, mean, sigma, alpha, n)
+    x, mean, sigma, alpha, n = _checked("x", x, mean, sigma, alpha, n)
     t = (x - mean) / sigma
     tail, norm, b = _tail(alpha, n)
     left = -np.abs(t)
@@ -38,21 +39,29 @@ def inverse_cdf(
 
     0 and 1 give -∞ and ∞. Raises ValueError for other `u`, and as `cdf` does.
     """
-    u, mean, sigma, alpha, n = _checked(u, mean, sigma, alpha, n)
+    u, mean, sigma, alpha, n = _checked("u", u, mean, sigma, alpha, n)
     if ((u < 0) | (u > 1)).any():
         raise ValueError("a probability is between 0 and 1")
     tail, norm, b = _tail(alpha, n)
     # The lower half is precise where u is small; the upper one is its mirror image.
     scaled = np.minimum(u, 1.0 - u) * norm
-    with np.errstate(divide="ignore", over="ignore"):
+    # For alpha above 38 the tail is too small for a number, and 0 / 0 is asked for the branch that is not taken.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         beyond = b - (n / alpha) * (scaled / tail) ** (-1.0 / (n - 1.0))
-    within = ndtri((scaled - tail) / np.sqrt(2 * np.pi) + ndtr(-alpha))
+    within = ndtri(np.maximum(scaled - tail, 0.0) / np.sqrt(2 * np.pi) + ndtr(-alpha))
     t = np.where(scaled < tail, beyond, within)
     return np.asarray(mean + sigma * np.where(u > 0.5, -t, t))
 
 
-def _checked(*values: npt.ArrayLike) -> tuple[Floats, ...]:
+def _checked(name: str, *values: npt.ArrayLike) -> tuple[Floats, ...]:
     arrays = tuple(np.asarray(value, np.float64) for value in values)
+    shapes = {name: array.shape for name, array in zip((name, "mean", "sigma", "alpha", "n"), arrays, strict=True)}
+    if len({shape for shape in shapes.values() if shape}) > 1:
+        listed = ", ".join(f"{argument} {shape}" for argument, shape in shapes.items())
+        raise ValueError(f"the arguments of a Crystal Ball function have one shape or are scalars, not {listed}")
+    nan = [argument for argument, array in zip(shapes, arrays, strict=True) if np.isnan(array).any()]
+    if nan:
+        raise ValueError(f"a Crystal Ball function is undefined where {' and '.join(nan)} is NaN")
     _, _, sigma, alpha, n = arrays
     if not ((sigma > 0).all() and (alpha > 0).all() and (n > 1).all()):
         raise ValueError("a Crystal Ball function has sigma > 0, alpha > 0 and n > 1")

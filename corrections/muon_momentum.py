@@ -7,7 +7,9 @@ https://gitlab.cern.ch/cms-muonPOG/muonscarekit, scripts/MuonScaRe.py):
   phi;
 * resolution of simulation: pt'' = pt' (1 + k σ(pt') z), with k = √(k_data² − k_mc²) (0 where simulation is not better
   than data), σ a polynomial in pt for each |eta| and number of tracker layers, and z drawn from a Crystal Ball function
-  with two tails.
+  with two tails. The random number is our own (`random_numbers`), one for each muon.
+
+MuonScaReKit varies the scale of muons outside the range too; here they are left alone in the variations as well.
 
 The variations are of simulation alone. Run 3: `muon_scaleUp/Down` by the statistical uncertainty of m and a with their
 correlation, `muon_resolutionUp/Down` by that of k. Run 2: `muon_scaleUp/Down` by the total uncertainty of the Rochester
@@ -31,7 +33,7 @@ from .random_numbers import uniform
 BRANCHES = ("Muon_pt", "Muon_eta", "Muon_phi", "Muon_charge")
 VARIATIONS = ("nominal", "muon_scaleUp", "muon_scaleDown", "muon_resolutionUp", "muon_resolutionDown")
 STREAM = "muon momentum"
-#: A smeared pt beyond these multiples of pt is a random number from far out in a tail: the muon keeps its pt.
+#: MuonScaReKit: a smeared pt beyond these multiples of pt is from far out in a tail, and the muon is not smeared.
 _SMALLEST, _LARGEST = 0.1, 2.0
 
 
@@ -79,9 +81,16 @@ def corrected_pt(
         variation: one of `VARIATIONS`.
         gen_pt: pt of the matched generator muon, GeV; NaN, zero or None without. Run 2 alone uses it.
 
-    Muons outside the range of the era (26 to 200 GeV in Run 3) keep their pt and are counted in `out_of_range`, as do
-    those whose correction is undefined or unreasonable. `clamped` counts those beyond the bins of the file. Raises
-    UserError for another variation, or one of data.
+    `out_of_range` counts the muons that are not corrected as the file says, each once:
+
+    * those outside the range of the era (26 to 200 GeV in Run 3), or where the scale is undefined: they keep their pt
+      in every variation;
+    * simulation of Run 3: those outside the range after the scale, those in bins where the file has no resolution
+      (Crystal Ball parameters of 0), and those smeared beyond 0.1 to 2 times pt: they have the scale alone;
+    * Run 2: those with an undefined factor or one beyond 0.1 to 2, which keep their pt.
+
+    `clamped` counts those beyond the bins of the file. Raises UserError for another variation, one of data, and for a
+    record that lacks a key.
     """
     if variation not in VARIATIONS:
         raise UserError(
@@ -111,12 +120,14 @@ def _run2(
     layers = columns.get("nTrackerLayers", np.zeros(len(pt)))
     muons = rochester.Muons(pt, columns["eta"], columns["phi"], columns["charge"], layers, gen_pt)
     factor = rochester.scale_factor(record.path, muons, is_data=is_data, random=random)
+    usable = _reasonable(factor)
+    factor = np.where(usable, factor, 1.0)
     if variation.startswith("muon_scale"):
-        sign = 1.0 if variation.endswith("Up") else -1.0
-        factor = factor + sign * rochester.scale_error(record.path, muons, is_data=is_data, random=random)
-    usable = np.isfinite(factor) & (factor > _SMALLEST) & (factor < _LARGEST)
+        error = rochester.scale_error(record.path, muons, is_data=is_data, random=random)
+        varied = factor + _sign(variation) * error
+        factor = np.where(usable & _reasonable(varied), varied, factor)
     clamped = int(np.count_nonzero(np.abs(columns["eta"]) >= 2.4))
-    return CorrectedPt(np.where(usable, pt * factor, pt), int(np.count_nonzero(~usable)), clamped)
+    return CorrectedPt(pt * factor, int(np.count_nonzero(~usable)), clamped)
 
 
 def _run3(
@@ -127,45 +138,65 @@ def _run3(
     kind = "data" if is_data else "mc"
     m, a = (_values(record, f"{role}_{kind}", place) for role in ("m", "a"))
     low, high = record.limits.get("pt", (0.0, np.inf))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         scaled = 1.0 / (m.values / pt + columns["charge"] * a.values)
         usable = (pt >= low) & (pt <= high) & np.isfinite(scaled) & (scaled > 0)
-        corrected = scaled if is_data else scaled * _smearing(record, columns, scaled, random, variation)
-        if variation.startswith("muon_scale"):
-            sign = 1.0 if variation.endswith("Up") else -1.0
-            corrected = corrected + sign * _uncertainty(record, corrected, place, columns["charge"])
-        reasonable = np.isfinite(corrected) & (corrected > _SMALLEST * scaled) & (corrected < _LARGEST * scaled)
-    values = np.where(usable, np.where(reasonable, corrected, scaled), pt)
-    outside = int(np.count_nonzero(~(usable & reasonable)))
-    return CorrectedPt(values, outside, max(m.clamped, a.clamped))
+    # What is not usable goes through the formulae as 1 GeV, at which none overflows, and is put back at the end.
+    corrected = np.where(usable, scaled, 1.0)
+    done = usable
+    if not is_data:
+        inside = usable & (corrected >= low) & (corrected <= high)  # MuonScaReKit asks again, of the scaled pt
+        shift, known = _smearing(record, columns, corrected, random, variation)
+        corrected, done = corrected * np.where(inside, 1.0 + shift, 1.0), inside & known
+    if variation.startswith("muon_scale"):
+        corrected = corrected + _sign(variation) * _uncertainty(record, corrected, place, columns["charge"])
+    values = np.where(usable, corrected, pt)
+    return CorrectedPt(values, int(np.count_nonzero(~done)), max(m.clamped, a.clamped))
 
 
 def _smearing(
     record: CorrectionRecord, columns: dict[str, Floats], pt: Floats, random: Floats, variation: str
-) -> Floats:
-    """Return the factor 1 + k σ z of each muon; 1 where the file has no resolution."""
-    if "k_mc" not in record.keys:
-        return np.ones(len(pt))
+) -> tuple[Floats, Any]:
+    """Return k σ z of each muon, and whether it is what the file says: otherwise it is 0.
+
+    That is where the file has no Crystal Ball function (all of its parameters are 0 in bins with few muons) though k
+    is above 0, and where the shift is unreasonable. The resolution is varied after that, and then looked at again, as
+    in MuonScaReKit.
+    """
     where = {"abseta": np.abs(columns["eta"]), "nTrackerLayers": columns["nTrackerLayers"]}
-    poly = [_values(record, "poly_params", {**where, "parameter": np.full(len(pt), i)}).values for i in range(3)]
+    poly = [_parameter(record, "poly_params", where, i) for i in range(3)]
     sigma = np.maximum(poly[0] + poly[1] * pt + poly[2] * pt**2, 0.0)
-    mean, width, n, alpha = (
-        np.asarray(_values(record, "cb_params", {**where, "parameter": np.full(len(pt), i)}).values) for i in range(4)
-    )
-    known = np.isfinite(mean) & (width > 0) & (n > 1) & (alpha > 0) & np.isfinite(sigma)
-    z = np.zeros(len(pt))
-    z[known] = inverse_cdf(random[known], mean[known], width[known], alpha[known], n[known])
+    mean, width, n, alpha = (_parameter(record, "cb_params", where, i) for i in range(4))
     k_data, k_mc = (_values(record, role, where).values for role in ("k_data", "k_mc"))
-    k = np.sqrt(np.maximum(np.nan_to_num(k_data**2 - k_mc**2), 0.0))
+    strength = np.sqrt(np.maximum(k_data**2 - k_mc**2, 0.0))
+    known = np.isfinite(strength * sigma * mean) & (width > 0) & (n > 1) & (alpha > 0)
+    shift = np.zeros(len(pt))
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = inverse_cdf(random[known], mean[known], width[known], alpha[known], n[known])
+        shift[known] = (strength * sigma)[known] * z
+        fine = _reasonable(1.0 + shift)
+    shift = np.where(fine, shift, 0.0)
     if variation.startswith("muon_resolution"):
-        sign = 1.0 if variation.endswith("Up") else -1.0
-        stat = evaluate_flat(record.path, record.keys["k_mc"], where, variation="stat", default=0.0).values
+        stat = np.asarray(evaluate_flat(record.path, record.keys["k_mc"], where, variation="stat", default=0.0).values)
         # MuonScaReKit, pt_resol_var: the spread that was added, as a part of the whole one, k_mc.
-        k = k * (1.0 + sign * np.divide(stat, k_mc, out=np.zeros(len(pt)), where=k_mc > 0))
-    return np.asarray(1.0 + k * np.where(known, sigma, 0.0) * z)
+        part = np.divide(stat, k_mc, out=np.zeros(len(pt)), where=k_mc > 0)
+        varied = shift * (1.0 + _sign(variation) * part)
+        shift = np.where(_reasonable(1.0 + varied), varied, 0.0)
+    return shift, (known | (strength == 0)) & fine
+
+
+def _parameter(record: CorrectionRecord, role: str, where: dict[str, Floats], number: int) -> Floats:
+    inputs = {**where, "parameter": np.full(len(where["abseta"]), float(number))}
+    return np.asarray(_values(record, role, inputs).values)
 
 
 def _values(record: CorrectionRecord, role: str, inputs: dict[str, Floats]) -> ScaleFactor:
+    if role not in record.keys:
+        raise UserError(
+            f"The correction '{record.name}' of era {record.era} has no role '{role}' among its keys "
+            f"({', '.join(record.keys)}), without which muons are not corrected as {record.path} means. Add the "
+            "key to the payload of the catalogue, or leave the correction out."
+        )
     variation: Literal["nom"] | None = None if role.endswith("params") else "nom"
     return evaluate_flat(record.path, record.keys[role], inputs, variation=variation, default=np.nan)
 
@@ -181,3 +212,12 @@ def _uncertainty(record: CorrectionRecord, pt: Floats, place: dict[str, Floats],
     correlation = stat(record.keys["m_mc"], "rho_stat")
     variance = (m / pt) ** 2 + a**2 + 2.0 * charge * correlation * m / pt * a
     return pt**2 * np.sqrt(np.maximum(variance, 0.0))
+
+
+def _reasonable(factor: Floats) -> Any:
+    """Return where a factor on pt is finite and within the limits of MuonScaReKit."""
+    return np.isfinite(factor) & (factor >= _SMALLEST) & (factor <= _LARGEST)
+
+
+def _sign(variation: str) -> float:
+    return 1.0 if variation.endswith("Up") else -1.0

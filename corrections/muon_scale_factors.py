@@ -1,7 +1,9 @@
 """Muon identification, isolation and trigger scale factors of the CMS muon POG, one factor a muon.
 
 Files and meaning of the variations: jsonpog-integration, POG/MUO/README; `systup` and `systdown` are the
-nominal factor plus and minus the total uncertainty, `stat` is the statistical uncertainty alone.
+nominal factor plus and minus the total uncertainty, `stat` and `syst` are the statistical and the systematic one alone.
+The files `muon_JPsi` of Run 2 have the total uncertainty only: it is taken as the systematic one, and the statistical
+one is 0.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import awkward as ak
 import numpy as np
 
 from ..errors import UserError, closest
+from . import loading
 from .catalogue import CorrectionRecord
 from .evaluation import Array, Floats, ScaleFactor, evaluate_flat, flatten, unflatten
 from .weight_factor import WeightFactor, up_down
@@ -45,7 +48,7 @@ def muon_scale_factor(record: CorrectionRecord, pt: Array, eta: Array, *, variat
     flat, counts = flatten([pt, eta])
     inputs = _inputs(flat[0], flat[1])
     result = evaluate_flat(record.path, record.key, inputs, variation=_POG_NAMES[variation])
-    if variation in ("statup", "statdown"):
+    if variation in ("statup", "statdown") and _has_parts(record):
         uncertainty = evaluate_flat(record.path, record.key, inputs, variation="stat", default=0.0).values
         sign = 1.0 if variation == "statup" else -1.0
         result = result._replace(values=result.values + sign * uncertainty)
@@ -57,7 +60,8 @@ def muon_weight(record: CorrectionRecord, pt: Array, eta: Array) -> WeightFactor
 
     `pt` (GeV) and `eta` are `[events, muons]`, jagged or rectangular. `<name of the record>_statUp/Down` and
     `_systUp/Down` vary the statistical and the systematic uncertainty (`stat` and `syst` of the file) of all muons
-    together. Muons outside the range of the file have the factor 1 in every variation.
+    together. Where the file has the total uncertainty alone (`muon_JPsi` of Run 2), `_syst` is that one, and `_stat` is
+    nominal. Muons outside the range of the file have the factor 1 in every variation.
     """
     (pt_flat, eta_flat), counts = flatten([pt, eta])
     inputs = _inputs(pt_flat, eta_flat)
@@ -70,9 +74,30 @@ def muon_weight(record: CorrectionRecord, pt: Array, eta: Array) -> WeightFactor
     values = np.asarray(nominal.values)
     variations: dict[str, Floats] = {}
     for part in ("stat", "syst"):
-        error = np.asarray(evaluate_flat(record.path, record.key, inputs, variation=part, default=0.0).values)
-        variations |= up_down(f"{record.name}_{part}", product(values + error), product(values - error))
+        up, down = _varied(record, inputs, values, part)
+        variations |= up_down(f"{record.name}_{part}", product(up), product(down))
     return WeightFactor(product(values), variations, nominal.out_of_range, nominal.clamped)
+
+
+def _varied(record: CorrectionRecord, inputs: dict[str, Floats], values: Floats, part: str) -> tuple[Floats, Floats]:
+    """Return the factor of each muon, `[muons]`, one uncertainty up and down."""
+
+    def evaluated(variation: str, default: float) -> Floats:
+        found = evaluate_flat(record.path, record.key, inputs, variation=variation, default=default)
+        return np.asarray(found.values)
+
+    if _has_parts(record):
+        error = evaluated(part, 0.0)
+        return values + error, values - error
+    if part == "stat":
+        return values, values
+    return evaluated("systup", 1.0), evaluated("systdown", 1.0)
+
+
+def _has_parts(record: CorrectionRecord) -> bool:
+    """Whether the file has the statistical uncertainty by itself."""
+    choices = loading.domain(record.path, record.key).choices.get("scale_factors", ())
+    return "stat" in choices
 
 
 def _inputs(pt: Floats, eta: Floats) -> dict[str, Floats]:

@@ -21,7 +21,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UserError, closest
+from ..errors import UserError
 from . import loading
 from .catalogue import CorrectionRecord
 from .evaluation import Array, Floats, evaluate_flat

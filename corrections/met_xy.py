@@ -19,7 +19,8 @@ from .evaluation import Floats, evaluate_flat
 from .met import Met, wrapped
 
 #: Statistical uncertainties of the shift along x and y, in files that have them (Run 3): variation → suffix in the
-#: file.
+#: file. The formulas there (2022) take a component of the MET where the number of vertices is expected, so that the
+#: uncertainty grows with the MET: ask the JetMET group before you quote it.
 VARIATIONS = {
     "met_xy_stat_xUp": "_stat_xup",
     "met_xy_stat_xDown": "_stat_xdn",

@@ -20,6 +20,10 @@ from ..errors import UserError
 from .evaluation import Floats
 
 
+#: What coffea's reader raises at another file: it asserts, and trips over lines that are not there.
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, NameError, AssertionError)
+
+
 class Muons(NamedTuple):
     """Flat columns `[muons]`, float64; pt in GeV. `gen_pt` is NaN without a matched generator muon."""
 
@@ -70,7 +74,7 @@ def _table(path: Path) -> rochester_lookup:
     try:
         status = Path(path).stat()
         return _load(str(path), status.st_mtime_ns, status.st_size)
-    except (OSError, ValueError, IndexError, KeyError) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"The Rochester table {path} cannot be read ({type(error).__name__}: {error}). Copy it again, or leave the "
             "correction muon_momentum out."

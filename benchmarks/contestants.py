@@ -20,7 +20,7 @@ from mucoffea.executors.worker import Work
 from mucoffea.outputs.parts import Merged, Merger, PartStore
 from mucoffea.paths import cache_dir
 from mucoffea.processors.base import EraInputs
-from mucoffea.processors.cms_dimuon import Dimuon
+from mucoffea.processors.cms_dimuon import Dimuon, DimuonParameters
 from mucoffea.schemas.nanoaod import NanoAOD
 from mucoffea.toys.cms_nanoaod import write_corrections
 
@@ -34,14 +34,20 @@ def folder() -> Path:
     return path
 
 
-def dimuon() -> Dimuon:
-    """The dimuon analysis with all corrections of the demo era."""
+#: Corrections of muons and pile-up: what narrow files have the branches for.
+CORRECTIONS = ("pileup", "muon_id", "muon_iso", "muon_trigger", "muon_momentum")
+
+
+def dimuon(systematics: str = "none") -> Dimuon:
+    """The dimuon analysis with the corrections of muons and pile-up of the demo era."""
     write_corrections(folder())
     catalogue = Catalogue([folder()])
-    names = ("pileup", "muon_id", "muon_iso", "muon_trigger", "muon_scale")
-    records = {name: catalogue.resolve(name, era="demo", pog_folders=["demo"]) for name in names}
+    records = {name: catalogue.resolve(name, era="demo", pog_folders=["demo"]) for name in CORRECTIONS}
     era = EraInputs(era="demo", triggers={"single_muon": ("HLT_IsoMu24",)}, corrections=records)
-    return Dimuon(eras={"demo": era})
+    chosen = DimuonParameters(
+        corrections=CORRECTIONS, systematics=(systematics,), electron_muon=False, missing_momentum=False
+    )
+    return Dimuon(chosen, eras={"demo": era})
 
 
 def make_plan(files: list[Path], chunksize: int) -> Plan:
@@ -73,6 +79,7 @@ def run_ours(plan: Plan, processor: Any) -> Merged:
     """Our run loop in this process, parts written and merged as in any run."""
     with tempfile.TemporaryDirectory() as name:
         store = PartStore(Path(name))
+        store.mark()
         with open_pool("iterative", 1) as pool:
             ledger = Ledger(plan)
             run_plan(ledger, Work(run_id="b", processor=processor, store=store), pool, workers=1)

@@ -14,6 +14,8 @@ import hist
 import numpy as np
 from coffea.analysis_tools import PackedSelection, Weights
 from coffea.processor import ProcessorABC
+from mucoffea.corrections.crystal_ball import inverse_cdf
+from mucoffea.corrections.random_numbers import positions, uniform
 
 CUTS = ["trigger", "two_muons", "leading_pt", "trigger_match", "opposite_sign", "mass_window"]
 AXES = {
@@ -27,7 +29,14 @@ AXES = {
     "eta": hist.axis.Regular(48, -2.4, 2.4, name="eta"),
     "phi": hist.axis.Regular(32, -np.pi, np.pi, name="phi"),
 }
-ONLY = {"mass": ("z", "same_sign"), "mass_spectrum": ("opposite_sign",)}
+ONLY = {"mass": ("z", "same_sign"), "mass_spectrum": ("opposite_sign", "sideband")}
+
+
+FACTORS = {
+    "muon_id": "NUM_TightID_DEN_TrackerMuons",
+    "muon_iso": "NUM_TightRelIso_DEN_TightIDandIPCut",
+    "muon_trigger": "NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight",
+}
 
 
 @lru_cache
@@ -45,17 +54,44 @@ class HandwrittenDimuon(ProcessorABC):
         categories = [hist.axis.StrCategory([], growth=True, name=name) for name in ("dataset", "region", "variation")]
         hists = {name: hist.Hist(*categories, axis, storage="Weight") for name, axis in AXES.items()}
         result = {"sumw": ak.sum(events.genWeight), "hists": hists}
-        for variation in ("nominal", "uncorrected"):
+        for variation in self.passes():
             self.one_variation(events, variation, result)
         return {events.metadata["dataset"]: result}
 
-    def one_variation(self, events, variation, result):
+    def passes(self):
+        return "nominal", "uncorrected"
+
+    def corrected(self, events, variation):
+        """Scale and resolution of the muon POG's Run 3 recipe, with the random numbers of mucoffea."""
         muons = events.Muon
-        if variation == "nominal":
-            scale = corrections(self.scale_file)
-            m = scale["m_mc"].evaluate(muons.eta, muons.phi, "nom")
-            a = scale["a_mc"].evaluate(muons.eta, muons.phi, "nom")
-            muons = ak.with_field(muons, 1 / (m / muons.pt + muons.charge * a), "pt")
+        pt = ak.values_astype(muons.pt, np.float64)
+        scale = corrections(self.scale_file)
+        m = scale["m_mc"].evaluate(muons.eta, muons.phi, "nom")
+        a = scale["a_mc"].evaluate(muons.eta, muons.phi, "nom")
+        scaled = 1 / (m / pt + muons.charge * a)
+        eta, layers = abs(muons.eta), muons.nTrackerLayers
+        poly = [scale["poly_params"].evaluate(eta, layers, i) for i in range(3)]
+        mean, width, n, alpha = (scale["cb_params"].evaluate(eta, layers, i) for i in range(4))
+        u = uniform(events, stream="muon momentum", index=positions(muons))
+        flat = [ak.to_numpy(ak.flatten(x)) for x in (u, mean, width, alpha, n)]
+        z = ak.unflatten(inverse_cdf(*flat), ak.num(muons))
+        k_mc = scale["k_mc"].evaluate(eta, "nom")
+        k = np.sqrt(np.maximum(scale["k_data"].evaluate(eta, "nom") ** 2 - k_mc**2, 0))
+        if variation.startswith("muon_resolution"):
+            sign = 1 if variation.endswith("Up") else -1
+            k = k * (1 + sign * scale["k_mc"].evaluate(eta, "stat") / k_mc)
+        smeared = scaled * (1 + k * (poly[0] + poly[1] * scaled + poly[2] * scaled**2) * z)
+        if variation.startswith("muon_scale"):
+            sign = 1 if variation.endswith("Up") else -1
+            dm = scale["m_mc"].evaluate(muons.eta, muons.phi, "stat")
+            da = scale["a_mc"].evaluate(muons.eta, muons.phi, "stat")
+            rho = scale["m_mc"].evaluate(muons.eta, muons.phi, "rho_stat")
+            variance = (dm / smeared) ** 2 + da**2 + 2 * muons.charge * rho * dm / smeared * da
+            smeared = smeared + sign * smeared**2 * np.sqrt(np.maximum(variance, 0))
+        return ak.with_field(muons, smeared, "pt")
+
+    def one_variation(self, events, variation, result):
+        muons = events.Muon if variation == "uncorrected" else self.corrected(events, variation)
         good = muons[
             (muons.pt > 20)
             & (abs(muons.eta) < 2.4)
@@ -94,10 +130,11 @@ class HandwrittenDimuon(ProcessorABC):
             "z": selection.all(*CUTS),
             "opposite_sign": selection.all(*CUTS[:-1]),
             "same_sign": selection.require(**{**dict.fromkeys(CUTS, True), "opposite_sign": False}),
+            "sideband": selection.require(**{**dict.fromkeys(CUTS, True), "mass_window": False}),
         }
         for region, mask in masks.items():
             one, two, both = leading[mask], subleading[mask], dimuon[mask]
-            weight = self.weight(events[mask], one, two, variation)
+            weights = self.weights(events[mask], one, two, variation)
             values = {
                 "mass": both.mass,
                 "mass_spectrum": both.mass,
@@ -107,11 +144,12 @@ class HandwrittenDimuon(ProcessorABC):
                 "leading_pt": one.pt,
                 "subleading_pt": two.pt,
             }
-            for name, value in values.items():
-                self.fill(result, name, events, region, variation, value, weight)
-            for name in ("eta", "phi"):
-                for muon in (one, two):
-                    self.fill(result, name, events, region, variation, muon[name], weight)
+            for of_weight, weight in weights.items():
+                for name, value in values.items():
+                    self.fill(result, name, events, region, of_weight, value, weight)
+                for name in ("eta", "phi"):
+                    for muon in (one, two):
+                        self.fill(result, name, events, region, of_weight, muon[name], weight)
 
     def fill(self, result, name, events, region, variation, value, weight):
         if name not in ONLY or region in ONLY[name]:
@@ -119,20 +157,27 @@ class HandwrittenDimuon(ProcessorABC):
                 events.metadata["dataset"], region, variation, ak.drop_none(value), weight=weight
             )
 
-    def weight(self, events, one, two, variation):
+    def weights(self, events, one, two, variation):
+        """Variation of the histograms → weights of the events."""
         weights = Weights(len(events))
         weights.add("generator", events.genWeight)
-        if variation == "nominal":
-            pileup = corrections(self.pileup_file)["Collisions18_UltraLegacy_goldenJSON"]
-            weights.add("pileup", pileup.evaluate(events.Pileup.nTrueInt, "nominal"))
-            muon_z = corrections(self.muon_file)
-            for name in ("NUM_TightID_DEN_TrackerMuons", "NUM_TightRelIso_DEN_TightIDandIPCut"):
-                for muon in (one, two):
-                    eta, pt = ak.drop_none(muon.eta), ak.drop_none(muon.pt)
-                    weights.add(f"{name}{0 if muon is one else 1}", muon_z[name].evaluate(eta, pt, "nominal"))
-            trigger = muon_z["NUM_IsoMu24_DEN_CutBasedIdTight_and_PFIsoTight"]
-            weights.add("trigger", trigger.evaluate(ak.drop_none(one.eta), ak.drop_none(one.pt), "nominal"))
-        return weights.weight()
+        if variation != "uncorrected":
+            self.add_pileup(weights, events)
+            for name, muons in (("muon_id", (one, two)), ("muon_iso", (one, two)), ("muon_trigger", (one,))):
+                self.add_muons(weights, name, muons)
+        return {variation: weights.weight()}
+
+    def add_pileup(self, weights, events):
+        pileup = corrections(self.pileup_file)["Collisions18_UltraLegacy_goldenJSON"]
+        weights.add("pileup", pileup.evaluate(events.Pileup.nTrueInt, "nominal"))
+
+    def add_muons(self, weights, name, muons):
+        weights.add(name, self.factors(name, muons, "nominal"))
+
+    def factors(self, name, muons, variation):
+        correction = corrections(self.muon_file)[FACTORS[name]]
+        values = [correction.evaluate(ak.drop_none(one.eta), ak.drop_none(one.pt), variation) for one in muons]
+        return values[0] if len(values) == 1 else values[0] * values[1]
 
     def postprocess(self, accumulator):
         pass

@@ -29,6 +29,10 @@ BRANCHES = [
     "Muon_phi",
     "Muon_mass",
     "Muon_charge",
+    "Muon_nTrackerLayers",
+    "run",
+    "luminosityBlock",
+    "event",
     "Muon_tightId",
     "Muon_pfRelIso04_all",
     "Muon_dxy",
@@ -68,7 +72,7 @@ def ours() -> Action:
 
 def by_hand() -> Action:
     plan, records = make_plan(inputs(), CHUNK), dimuon().eras["demo"].corrections
-    processor = HandwrittenDimuon(*(str(records[name].path) for name in ("muon_id", "muon_scale", "pileup")))
+    processor = HandwrittenDimuon(*(str(records[name].path) for name in ("muon_id", "muon_momentum", "pileup")))
 
     def action() -> dict[str, Any]:
         out = run_stock(plan, processor)

@@ -19,7 +19,6 @@ from coffea.lookup_tools.txt_converters import convert_rochester_file
 from ..errors import UserError
 from .evaluation import Floats
 
-
 #: What coffea's reader raises at another file: it asserts, and trips over lines that are not there.
 _UNREADABLE = (OSError, EOFError, ValueError, LookupError, NameError, AssertionError)
 

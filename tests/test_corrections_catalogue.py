@@ -106,7 +106,7 @@ def test_not_found_lists_every_place(tmp_path: Path) -> None:
         ({"name": "muon_idd"}, r"no correction 'muon_idd'.*Did you mean 'muon_id'"),
         ({"era": "2022postE"}, r"not known for era '2022postE'.*Did you mean '2022postEE'"),
         ({"working_point": "tigth"}, r"no working point 'tigth' in era 2018.*Did you mean 'tight'"),
-        ({"name": "muon_scale"}, r"'muon_scale' is not known for era '2018'"),
+        ({"name": "muon_reco", "era": "2022postEE"}, r"'muon_reco' is not known for era '2022postEE'"),
     ],
 )
 def test_mistakes_name_the_closest(tmp_path: Path, options: dict[str, str], message: str) -> None:
@@ -185,7 +185,7 @@ SWEEP = [
 OF_ANOTHER_RELEASE = {("jet_energy", "2022postEE", "ak4_v3")}
 #: Real files that no correction of the catalogue is read from; to become empty.
 WITHOUT_ENTRY = {
-    *("muon_JPsi", "muon_HighPt", "electron", "electronHlt", "electronSS_EtDependent"),
+    *("electron", "electronHlt", "electronSS_EtDependent"),
     *("btagging", "met", "met_xyCorrections_2022_2022EE", "run3_met_xy_corrections"),
 }
 

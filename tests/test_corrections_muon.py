@@ -1,4 +1,4 @@
-"""Muon scale factors and momentum scale: golden numbers of the real files, closure, counts."""
+"""Muon scale factors: golden numbers of the real files, all their keys, variations, counts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 import awkward as ak
+import correctionlib
 import numpy as np
 import pytest
-from mucoffea.corrections.catalogue import Catalogue, CorrectionRecord
-from mucoffea.corrections.muon_momentum import scaled_pt
-from mucoffea.corrections.muon_scale_factors import VARIATIONS, event_weight, muon_scale_factor
+from mucoffea.corrections import systematics
+from mucoffea.corrections.catalogue import Catalogue, CorrectionRecord, working_points
+from mucoffea.corrections.muon_scale_factors import VARIATIONS, event_weight, muon_scale_factor, muon_weight
 from mucoffea.errors import UserError
 
 REAL = Path(__file__).parents[2] / "shared/real"
@@ -21,11 +22,6 @@ needs_pog = pytest.mark.skipif(not (REAL / "pog").is_dir(), reason="the real POG
 @pytest.fixture(scope="module")
 def identification() -> CorrectionRecord:
     return Catalogue([REAL / "pog"]).resolve("muon_id", era="2018", pog_folders=["2018_UL"])
-
-
-@pytest.fixture(scope="module")
-def scale() -> CorrectionRecord:
-    return Catalogue([REAL / "pog"]).resolve("muon_scale", era="2022postEE", pog_folders=["2022_Summer22EE"])
 
 
 def by_hand(path: Path, key: str, **where: float | str) -> float:
@@ -127,79 +123,107 @@ def test_event_weight_is_the_product() -> None:
     np.testing.assert_array_equal(event_weight(np.array([[0.5, 4.0], [1.0, 3.0]])), [2.0, 3.0])
 
 
-@needs_pog
-@pytest.mark.parametrize("is_data", [True, False])
-def test_scale_by_hand(scale: CorrectionRecord, is_data: bool) -> None:
-    kind = "data" if is_data else "mc"
-    pt, eta, phi = np.array([30.0, 45.0, 120.0]), np.array([-2.2, 0.5, 1.9]), np.array([-3.0, 0.5, 3.1])
-    charge = np.array([1, -1, 1])
-    result = scaled_pt(scale, pt, eta, phi, charge, is_data=is_data)
-    for i in range(3):
-        place = {"eta": eta[i], "phi": phi[i], "variation": "nom"}
-        m, a = (by_hand(scale.path, f"{role}_{kind}", **place) for role in ("m", "a"))
-        assert result.values[i] == pytest.approx(1.0 / (m / pt[i] + charge[i] * a), rel=1e-14)
-    assert (result.out_of_range, result.clamped) == (0, 0)
-    assert np.all(np.abs(result.values / pt - 1) < 0.05)
+FOLDERS = {"2016postVFP": "2016postVFP_UL", "2018": "2018_UL", "2022postEE": "2022_Summer22EE"}
+#: Correction → file, and a pt in GeV at which all of its keys have a value.
+WEIGHTS = {
+    "muon_reco": ("muon_Z", 50.0),
+    "muon_id": ("muon_Z", 50.0),
+    "muon_iso": ("muon_Z", 50.0),
+    "muon_trigger": ("muon_Z", 60.0),
+    "muon_id_low_pt": ("muon_JPsi", 10.0),
+    "muon_reco_high_pt": ("muon_HighPt", 300.0),
+    "muon_id_high_pt": ("muon_HighPt", 300.0),
+    "muon_iso_high_pt": ("muon_HighPt", 300.0),
+    "muon_trigger_high_pt": ("muon_HighPt", 300.0),
+}
+
+
+def all_records(era: str) -> list[CorrectionRecord]:
+    """Return every working point of every weight of muons in this era."""
+    search = Catalogue([REAL / "pog"])
+    names = [name for name in WEIGHTS if (name, era) != ("muon_reco", "2022postEE")]
+    return [
+        search.resolve(name, era=era, pog_folders=[FOLDERS[era]], working_point=point)
+        for name in names
+        for point in working_points(name, era)
+    ]
 
 
 @needs_pog
-def test_scale_outside_is_unchanged_and_counted(scale: CorrectionRecord) -> None:
-    pt = ak.Array([[25.9, 26.0], [], [200.1, np.nan, 50.0]])
-    eta, phi = ak.zeros_like(pt), ak.ones_like(pt)
-    eta = ak.Array([[0.0, 0.0], [], [0.0, 0.0, 2.45]])
-    result = scaled_pt(scale, pt, eta, phi, ak.ones_like(pt), is_data=True)
-    assert (result.out_of_range, result.clamped) == (3, 1)
-    assert (result.values[0, 0], result.values[2, 0]) == (25.9, 200.1)
-    assert result.values[0, 1] != 26.0
-    assert np.isnan(result.values[2, 1])
-    single = scaled_pt(scale, np.array([26.0]), np.zeros(1), np.ones(1), np.ones(1), is_data=True)
-    assert result.values[0, 1] == single.values[0]
+@pytest.mark.parametrize("era", FOLDERS)
+def test_every_key_of_the_real_files_equals_correctionlib_by_hand(era: str) -> None:
+    records = all_records(era)
+    for file in ("muon_Z", "muon_JPsi", "muon_HighPt"):
+        path = REAL / "pog/MUO" / FOLDERS[era] / f"{file}.json.gz"
+        by_hand = correctionlib.CorrectionSet.from_file(str(path))
+        here = [record for record in records if WEIGHTS[record.name][0] == file]
+        assert {record.key for record in here} == set(by_hand)
+        assert {record.path for record in here} == {path}
+        for record in here:
+            check_spot_values(record, by_hand[record.key])
+
+
+def check_spot_values(record: CorrectionRecord, by_hand: correctionlib.highlevel.Correction) -> None:
+    pt, eta = np.full((3, 1), WEIGHTS[record.name][1]), np.array([[0.3], [-1.1], [2.05]])
+    last = pt * np.cosh(eta) if by_hand.inputs[1].name == "p" else pt
+    places = list(zip(eta[:, 0], last[:, 0], strict=True))
+    value = {name: evaluated(by_hand, places, name) for name in ("nominal", "systup", "systdown", "stat", "syst")}
+    weight = muon_weight(record, pt, eta)
+    assert (weight.out_of_range, weight.clamped) == (0, 0), record.key
+    np.testing.assert_array_equal(weight.nominal, value["nominal"])
+    varied = {name.removeprefix(f"{record.name}_"): values for name, values in weight.variations.items()}
+    if np.isnan(value["stat"]).any():
+        value |= {"stat": 0.0, "up": value["systup"], "down": value["systdown"]}
+    else:
+        value |= {"up": value["nominal"] + value["syst"], "down": value["nominal"] - value["syst"]}
+    np.testing.assert_allclose(varied["statUp"], value["nominal"] + value["stat"], rtol=1e-14)
+    np.testing.assert_allclose(varied["statDown"], value["nominal"] - value["stat"], rtol=1e-14)
+    np.testing.assert_allclose(varied["systUp"], value["up"], rtol=1e-14)
+    np.testing.assert_allclose(varied["systDown"], value["down"], rtol=1e-14)
+    assert set(weight.variations) <= {name for one in systematics.sources().values() for name in one.variations}
+
+
+def evaluated(by_hand: correctionlib.highlevel.Correction, places: list[tuple[float, float]], name: str) -> np.ndarray:
+    """Return the values, NaN where the file has none."""
+    try:
+        return np.array([by_hand.evaluate(float(eta), float(pt), name) for eta, pt in places])
+    except (IndexError, RuntimeError):
+        return np.full(len(places), np.nan)
 
 
 @needs_pog
-def test_scale_variation_follows_the_published_formula(scale: CorrectionRecord) -> None:
-    pt, eta, phi, charge = (np.array([x]) for x in (45.0, 0.5, 0.5, -1.0))
-    nominal, up, down = (
-        scaled_pt(scale, pt, eta, phi, charge, is_data=False, variation=name).values[0]
-        for name in ("nom", "up", "down")
-    )
-    where = {"eta": 0.5, "phi": 0.5}
-    m, a = (by_hand(scale.path, f"{role}_mc", **where, variation="stat") for role in ("m", "a"))
-    rho = by_hand(scale.path, "m_mc", **where, variation="rho_stat")
-    covariance = np.array([[m * m, rho * m * a], [rho * m * a, a * a]])
-    gradient = np.array([1 / nominal, -1.0])  # of the curvature, with respect to m and a, for charge -1
-    expected = nominal**2 * np.sqrt(gradient @ covariance @ gradient)
-    assert up - nominal == pytest.approx(expected, rel=1e-9)
-    assert nominal - down == pytest.approx(expected, rel=1e-9)
-    with pytest.raises(UserError, match="in simulation only"):
-        scaled_pt(scale, pt, eta, phi, charge, is_data=True, variation="up")
+def test_a_file_with_the_total_uncertainty_alone() -> None:
+    record = Catalogue([REAL / "pog"]).resolve("muon_id_low_pt", era="2018", pog_folders=["2018_UL"])
+    pt, eta = ak.Array([[5.0, 12.0], [], [8.0]]), ak.Array([[0.3, -1.3], [], [2.1]])
+    weight = muon_weight(record, pt, eta)
+    for direction, name in (("Up", "up"), ("Down", "down")):
+        np.testing.assert_array_equal(weight.variations[f"muon_id_low_pt_stat{direction}"], weight.nominal)
+        total = event_weight(muon_scale_factor(record, pt, eta, variation=name).values)
+        np.testing.assert_array_equal(weight.variations[f"muon_id_low_pt_syst{direction}"], total)
+        assert np.all((total != weight.nominal) == [True, False, True])
+        stat = muon_scale_factor(record, pt, eta, variation=f"stat{name}").values
+        assert ak.all(stat == muon_scale_factor(record, pt, eta).values)
 
 
-def write_scale(path: Path, m: float, a: float) -> CorrectionRecord:
-    inputs = [{"name": "eta", "type": "real"}, {"name": "phi", "type": "real"}, {"name": "variation", "type": "string"}]
+@needs_pog
+def test_weight_of_an_event_is_the_product_in_every_variation(identification: CorrectionRecord) -> None:
+    pt, eta = ak.Array([[45.0, 33.0], [], [10.0], [70.0]]), ak.Array([[0.5, -2.1], [], [0.0], [1.0]])
+    weight = muon_weight(identification, pt, eta)
+    assert (weight.nominal[1], weight.nominal[2], weight.out_of_range) == (1.0, 1.0, 1)
+    key = identification.key
+    factors = [
+        {kind: by_hand(identification.path, key, pt=p, eta=e, scale_factors=kind) for kind in ("nominal", "stat")}
+        for p, e in ((45.0, 0.5), (33.0, -2.1))
+    ]
+    assert weight.nominal[0] == pytest.approx(np.prod([one["nominal"] for one in factors]), rel=1e-14)
+    up = np.prod([one["nominal"] + one["stat"] for one in factors])
+    assert weight.variations["muon_id_statUp"][0] == pytest.approx(up, rel=1e-14)
+    assert weight.variations["muon_id_systDown"][1:3].tolist() == [1.0, 1.0]
+    square = muon_weight(identification, np.array([[45.0, 33.0]]), np.array([[0.5, -2.1]]))
+    np.testing.assert_array_equal(square.nominal, weight.nominal[:1])
 
-    def table(name: str, value: float) -> dict:
-        leaf = {"nodetype": "category", "input": "variation", "content": [{"key": "nom", "value": value}]}
-        data = {"nodetype": "binning", "input": "eta", "edges": [-2.4, 2.4], "content": [leaf], "flow": "error"}
-        return {"name": name, "version": 1, "inputs": inputs, "output": {"name": "x", "type": "real"}, "data": data}
 
-    tables = [table("m_data", m), table("a_data", a), table("m_mc", 1.0), table("a_mc", 0.0)]
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"schema_version": 2, "corrections": tables}))
-    return Catalogue([path.parents[3]]).resolve("muon_scale", era="demo", pog_folders=["demo"])
-
-
-def test_scale_closure_and_undefined_places(tmp_path: Path) -> None:
-    record = write_scale(tmp_path / "POG/MUO/demo/muon_scalesmearing.json", m=1.01, a=2e-4)
-    rng = np.random.default_rng(3)
-    true_pt, charge = rng.uniform(5, 500, 1000), rng.choice([-1, 1], 1000)
-    distorted = 1.01 / (1 / true_pt - charge * 2e-4)
-    eta = rng.uniform(-2.3, 2.3, 1000)
-    result = scaled_pt(record, distorted, eta, eta, charge, is_data=True)
-    np.testing.assert_allclose(result.values, true_pt, rtol=1e-12)
-    assert result.out_of_range == 0
-    simulation = scaled_pt(record, distorted, eta, eta, charge, is_data=False)
-    np.testing.assert_allclose(simulation.values, distorted, rtol=1e-15)
-    # Outside the table, and a curvature turned through zero, leave pt alone.
-    odd = scaled_pt(record, np.array([50.0, 1e5]), np.array([2.5, 0.0]), np.zeros(2), np.array([1, -1]), is_data=True)
-    assert (odd.values.tolist(), odd.out_of_range) == ([50.0, 1e5], 2)
+@needs_pog
+def test_the_era_without_reconstruction_says_so() -> None:
+    with pytest.raises(UserError, match="'muon_reco' is not known for era '2022postEE'"):
+        Catalogue([REAL / "pog"]).resolve("muon_reco", era="2022postEE", pog_folders=["2022_Summer22EE"])

@@ -13,9 +13,10 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from coffea.nanoevents.trace import trace_with_length_zero_array
 from mucoffea.corrections.catalogue import Catalogue
 from mucoffea.corrections.luminosity_mask import certified
-from mucoffea.corrections.muon_momentum import scaled_pt
+from mucoffea.corrections.muon_momentum import corrected_pt
 from mucoffea.corrections.muon_scale_factors import event_weight, muon_scale_factor
 from mucoffea.corrections.pileup import pileup_weight
+from mucoffea.corrections.random_numbers import positions
 from mucoffea.selections.cut_flow import cut_flow
 from mucoffea.selections.electrons import ElectronSelection, good_electrons
 from mucoffea.selections.filters import passes
@@ -32,8 +33,8 @@ pytestmark = [
 COLUMNS = {
     "Electron_cutBased", "Electron_deltaEtaSC", "Electron_dxy", "Electron_dz", "Electron_eta", "Electron_pt",
     "Flag_goodVertices", "HLT_IsoMu24", "Muon_charge", "Muon_dxy", "Muon_dz", "Muon_eta", "Muon_mass",
-    "Muon_pfRelIso04_all", "Muon_phi", "Muon_pt", "Muon_sip3d", "Muon_tightId", "Pileup_nTrueInt", "TrigObj_eta",
-    "TrigObj_filterBits", "TrigObj_id", "TrigObj_phi", "luminosityBlock", "nElectron", "nMuon", "nTrigObj", "run",
+    "Muon_nTrackerLayers", "Muon_pfRelIso04_all", "Muon_phi", "Muon_pt", "Muon_sip3d", "Muon_tightId", "Pileup_nTrueInt", "TrigObj_eta",
+    "TrigObj_filterBits", "TrigObj_id", "TrigObj_phi", "event", "luminosityBlock", "nElectron", "nMuon", "nTrigObj", "run",
 }  # fmt: skip
 
 
@@ -46,12 +47,13 @@ def analyse(events: ak.Array) -> dict[str, Any]:
     search = Catalogue([REAL / "pog"])
     identification = search.resolve("muon_id", era="2018", pog_folders=["2018_UL"])
     pileup = search.resolve("pileup", era="2018", pog_folders=["2018_UL"])
-    scale = search.resolve("muon_scale", era="2022postEE", pog_folders=["2022_Summer22EE"])
+    scale = search.resolve("muon_momentum", era="2022postEE", pog_folders=["2022_Summer22EE"])
     golden = search.find_luminosity_mask("Cert_314472-325175_13TeV_Legacy2018_Collisions18_JSON.txt")
     muons, n_events = events.Muon, len(events)
-    pt = scaled_pt(scale, muons.pt, muons.eta, muons.phi, muons.charge, is_data=False)
-    good = good_muons(muons, MuonSelection(min_pt=5, max_dxy=0.2, max_dz=0.5, max_sip3d=4), pt.values)
-    pair = leading_pair(muons, good, pt.values)
+    index = positions(muons.pt)
+    pt = corrected_pt(scale, muons, identity=events, index=index, is_data=False).pt
+    good = good_muons(muons, MuonSelection(min_pt=5, max_dxy=0.2, max_dz=0.5, max_sip3d=4), pt)
+    pair = leading_pair(muons, good, pt)
     factor = muon_scale_factor(identification, muons.pt, muons.eta)
     weight = pileup_weight(pileup, events.Pileup.nTrueInt).values * event_weight(factor.values[good])
     selection = PackedSelection()

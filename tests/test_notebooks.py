@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+
+
+class Expected(NamedTuple):
+    """What a notebook shows when it has run: at least so many figures, and texts in its tables and lines."""
+
+    figures: int
+    texts: tuple[str, ...] = ()
+
+
+EXPECTED = {
+    "mu2e_results": Expected(5),
+    "runner": Expected(6, ("small_ttbar", "muon_id", "mass_window", "Largest systematic shifts")),
+    "tester": Expected(3, ("mass_window", "leading_pt")),
+}
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-def test_there_are_notebooks() -> None:
-    assert NOTEBOOKS
+def test_each_notebook_has_its_expectations() -> None:
+    assert sorted(EXPECTED) == [path.stem for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -29,21 +43,34 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(zmq|jupyter_client|jupyter_core|nbclient|tornado).*")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs in an empty folder, shows figures, and what it prints on the error stream has no warning."""
+    """It runs in an empty folder, shows what is expected, and what it prints on the error stream has no warning."""
+    outputs = executed(path, tmp_path, monkeypatch)
+    assert [text for text in map(_printed, outputs) if "Warning" in text] == []
+    expected = EXPECTED[path.stem]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= expected.figures
+    everything = "".join(map(_shown, outputs))
+    assert [text for text in expected.texts if text not in everything] == []
+
+
+def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Run the notebook in `folder` and return the outputs of all cells."""
     reason = "the extra notebooks is not installed"
     nbformat = pytest.importorskip("nbformat", reason=reason)
     nbclient = pytest.importorskip("nbclient", reason=reason)
     pytest.importorskip("ipykernel", reason=reason)
     monkeypatch.setenv("PYTHONWARNINGS", "default")
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert [text for text in map(_printed, outputs) if "Warning" in text] == []
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 5
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def _printed(output: Any) -> str:
     return output["text"] if output["output_type"] == "stream" else ""
+
+
+def _shown(output: Any) -> str:
+    data = output.get("data", {})
+    return _printed(output) + "".join(str(data.get(kind, "")) for kind in ("text/html", "text/plain"))

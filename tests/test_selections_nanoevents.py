@@ -33,8 +33,9 @@ pytestmark = [
 COLUMNS = {
     "Electron_cutBased", "Electron_deltaEtaSC", "Electron_dxy", "Electron_dz", "Electron_eta", "Electron_pt",
     "Flag_goodVertices", "HLT_IsoMu24", "Muon_charge", "Muon_dxy", "Muon_dz", "Muon_eta", "Muon_mass",
-    "Muon_nTrackerLayers", "Muon_pfRelIso04_all", "Muon_phi", "Muon_pt", "Muon_sip3d", "Muon_tightId", "Pileup_nTrueInt", "TrigObj_eta",
-    "TrigObj_filterBits", "TrigObj_id", "TrigObj_phi", "event", "luminosityBlock", "nElectron", "nMuon", "nTrigObj", "run",
+    "Muon_nTrackerLayers", "Muon_pfRelIso04_all", "Muon_phi", "Muon_pt", "Muon_sip3d", "Muon_tightId",
+    "Pileup_nTrueInt", "TrigObj_eta", "TrigObj_filterBits", "TrigObj_id", "TrigObj_phi", "event",
+    "luminosityBlock", "nElectron", "nMuon", "nTrigObj", "run",
 }  # fmt: skip
 
 

@@ -80,8 +80,14 @@ def branches(record: CorrectionRecord) -> tuple[str, ...]:
 
 def threshold(record: CorrectionRecord) -> float:
     """Return the discriminant above which a jet is tagged, at the working point of `record` (`btag`)."""
+    return thresholds(record)[record.fixed["working_point"]]
+
+
+def thresholds(record: CorrectionRecord) -> dict[str, float]:
+    """Return working point, as the file calls it (`L`, `M`, `T`, …) → threshold, for all points of the tagger."""
     correction = loading.correction(record.path, record.keys["threshold"])
-    return float(correction.evaluate(record.fixed["working_point"]))
+    points = loading.domain(record.path, record.keys["threshold"]).choices["working_point"]
+    return {str(point): float(correction.evaluate(str(point))) for point in points}
 
 
 def tagged(record: CorrectionRecord, jets: Any) -> Array:
@@ -178,7 +184,7 @@ def shape_weight(record: CorrectionRecord, jets: BJets, *, variation: str = "nom
     """
     if variation != "nominal":
         name = jes_systematic(record, variation)
-        flavours = _JES_FLAVOURS if name != "central" else ()
+        flavours: tuple[int, ...] = _JES_FLAVOURS if name != "central" else ()
         return WeightFactor(_product(_shape(record, jets, name, flavours)[0], jets))
     central, beyond = _shape(record, jets, "central", ())
     variations: dict[str, Floats] = {}

@@ -350,7 +350,7 @@ def test_closure_of_working_points(real: Path, tmp_path: Path) -> None:
         used = observed > 20
         return float((((observed - expected) ** 2) / (observed + squares))[used].sum())
 
-    # 5 classes: below 16.7 in 99.5 % of cases.
+    # 6 classes: below 16.7 in 99 % of cases.
     assert chi2(weighed.nominal) < 16.7
     assert chi2(np.ones(n_events)) > 50
     # Σ weights is conserved, within its own error.

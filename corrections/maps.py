@@ -58,6 +58,8 @@ _USUAL = (
     (r"(?i)r9", 0.95),
     (r"", 0.5),
 )
+#: Bins of a usual range that a formula is drawn in.
+_FINE = 40
 
 
 class Binned(NamedTuple):
@@ -130,6 +132,8 @@ def binned(axis: Axis) -> Binned:
     """The bins of an input, divided where a formula varies in them; a usual range where it has none."""
     found = sampled(axis.name, [axis])
     edges = np.array(found.edges)
+    if found.assumed and axis.kind == "real" and len(edges) < _FINE and edges[0] <= 0:
+        edges = np.linspace(edges[0], edges[-1], _FINE + 1)
     points = found.points if axis.kind == "int" else (edges[:-1] + edges[1:]) / 2
     for place, infinity in ((0, -math.inf), (-1, math.inf)):
         if axis.edges and axis.edges[place] == infinity:
@@ -151,8 +155,7 @@ def usual_inputs(found: Content, fixed: Mapping[str, str] | None = None) -> dict
             first = axis.choices[0] if axis.choices else ""
             chosen[axis.name] = family.nominal if family is not None else first
         else:
-            points = binned(axis).points
-            chosen[axis.name] = float(points[np.argmin(np.abs(points - _usual_value(axis.name)))])
+            chosen[axis.name] = _usual_value(axis)
     return chosen
 
 
@@ -165,7 +168,8 @@ def evaluated(
     shift: Shift | None = None,
     edges: Sequence[Floats] | None = None,
 ) -> Map:
-    """Return the correction `key` of the file at `path` on the bins of the one or two inputs `along`.
+    """Return the correction `key` of the file at `path` on the bins of the one or two inputs `along`;
+    without any, its value at one point.
 
     `at` gives other inputs by name, `usual_inputs` those that are left. `shift` is one of the family of the
     variations; by default the first that the correction has a value for, and none if `at` chooses a shift itself.
@@ -191,7 +195,37 @@ def evaluated(
     shift, up, down = _shifted(path, found, axes, inputs, values, shift)
     rest = {name: value for name, value in inputs.items() if name not in along}
     result = Map(path, key, found.output, axes, values, up, down, shift, rest)
-    return result if edges is not None else _trimmed(result)
+    return result if edges is not None or not axes else _trimmed(result)
+
+
+def compared(
+    corrections: Sequence[tuple[Path, str]],
+    along: str,
+    *,
+    at: Sequence[Mapping[str, float | str]] | None = None,
+) -> list[Map]:
+    """Return several corrections along one input, on the bins of all of them together, so that none is averaged.
+
+    `at` is one mapping for each. Inputs as in `evaluated`; raises UserError likewise.
+    """
+    given = at or [{}] * len(corrections)
+    own = [evaluated(path, key, [along], at=one) for (path, key), one in zip(corrections, given, strict=True)]
+    edges = np.unique(np.concatenate([one.axes[0].edges for one in own]))
+    return [
+        evaluated(path, key, [along], at=one, edges=[edges])
+        for (path, key), one in zip(corrections, given, strict=True)
+    ]
+
+
+def held(found: Map) -> str:
+    """Say at which values of the other inputs, and with which shifts, a map was made."""
+    texts = [
+        f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in found.at.items()
+    ]
+    if found.shift is not None:
+        width = f"± {found.shift.up}" if found.shift.absolute else f"{found.shift.up}, {found.shift.down}"
+        texts.append(f"uncertainty: {width}")
+    return "; ".join(texts)
 
 
 def relative_uncertainty(found: Map) -> Floats | None:
@@ -268,6 +302,7 @@ def _trimmed(found: Map) -> Map:
 
 
 def _values(path: Path, found: Content, axes: Sequence[Binned], inputs: Mapping[str, Any]) -> Floats:
+    shape = tuple(len(axis.points) for axis in axes)
     mesh = np.meshgrid(*(axis.points for axis in axes), indexing="ij")
     variables = {axis.name: one.reshape(-1) for axis, one in zip(axes, mesh, strict=True)}
     texts: dict[str, str] = {}
@@ -275,13 +310,18 @@ def _values(path: Path, found: Content, axes: Sequence[Binned], inputs: Mapping[
         if axis.kind == "string":
             texts[axis.name] = str(inputs[axis.name])
         elif axis.name not in variables:
-            variables[axis.name] = np.full(mesh[0].size, float(inputs[axis.name]))
-    result = evaluate_flat(path, found.key, variables, choices=texts, default=math.nan)
-    return np.asarray(result.values).reshape(mesh[0].shape)
+            variables[axis.name] = np.full(math.prod(shape), float(inputs[axis.name]))
+    result = evaluate_flat(path, found.key, variables or {"": np.zeros(1)}, choices=texts, default=math.nan)
+    return np.broadcast_to(result.values, math.prod(shape)).reshape(shape)  # a text alone gives one value
 
 
-def _usual_value(name: str) -> float:
-    return next(value for pattern, value in _USUAL if re.search(pattern, name))
+def _usual_value(axis: Axis) -> float:
+    """Return a value at which an input is held: the usual one if there are bins for it, else the nearest centre."""
+    value = next(value for pattern, value in _USUAL if re.search(pattern, axis.name))
+    bins = binned(axis)
+    if axis.kind == "real" and (bins.assumed or bins.edges[0] < value < bins.edges[-1]):
+        return value
+    return float(bins.points[np.argmin(np.abs(bins.points - value))])
 
 
 def _centres(edges: Floats) -> Floats:

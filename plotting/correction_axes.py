@@ -45,6 +45,10 @@ def set_range(axes: Axes, edges: Floats, label: str, direction: Direction = "x")
     if _MOMENTUM.search(label) and low >= 0 and len(positive) > 1 and high > _DECADE * positive[0]:
         low = low if low > 0 else 0.6 * float(positive[0])
         _make_logarithmic(axes, direction, high / low)
+    elif drawn[1] - low > _DECADE * (high - drawn[1]) and len(drawn) > 2:
+        # One bin that is much wider than all others together would hide them.
+        _mark(axes, float(drawn[1]), f"← {low:g}".replace("-", "−"), direction)
+        low = float(drawn[1]) - 0.1 * (high - float(drawn[1]))
     set_limits = axes.set_xlim if direction == "x" else axes.set_ylim
     set_limits(low, high)
     _mark_overflow(axes, edges, direction)
@@ -75,14 +79,19 @@ def _mark_overflow(axes: Axes, edges: Floats, direction: Direction) -> None:
     ):
         if not infinite:
             continue
-        below = arrow[0] in "←↓"
-        if direction == "x":
-            axes.axvline(begin, color="#555555", linestyle="--", linewidth=1.2)
-            place = blended_transform_factory(axes.transData, axes.transAxes)
-            side: Any = "right" if below else "left"
-            axes.text(begin, 0.02, f" {arrow} ", transform=place, ha=side, va="bottom", size=13, color="#555555")
-        else:
-            axes.axhline(begin, color="#555555", linestyle="--", linewidth=1.2)
-            place = blended_transform_factory(axes.transAxes, axes.transData)
-            upright: Any = "top" if below else "bottom"
-            axes.text(0.01, begin, f"{arrow}", transform=place, ha="left", va=upright, size=13, color="#555555")
+        _mark(axes, float(begin), arrow, direction)
+
+
+def _mark(axes: Axes, begin: float, arrow: str, direction: Direction) -> None:
+    """Draw a line with an arrow outside the frame, where it hides no numbers."""
+    below = arrow[0] in "←↓"
+    if direction == "x":
+        axes.axvline(begin, color="#555555", linestyle="--", linewidth=1.2)
+        place = blended_transform_factory(axes.transData, axes.transAxes)
+        side: Any = "right" if below else "left"
+        axes.text(begin, 1.005, arrow, transform=place, ha=side, va="bottom", size=12, color="#555555")
+    else:
+        axes.axhline(begin, color="#555555", linestyle="--", linewidth=1.2)
+        place = blended_transform_factory(axes.transAxes, axes.transData)
+        upright: Any = "top" if below else "bottom"
+        axes.text(1.005, begin, arrow, transform=place, ha="left", va=upright, size=12, color="#555555")

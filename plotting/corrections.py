@@ -46,7 +46,7 @@ def draw_curves(
     drawn = drawn_edges(edges)
     with style.style():
         figure = style.new_figure(8.5, 7.5 if len(curves) > 1 else 6.0)
-        frame = {"left": _LEFT + 0.02, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM, "hspace": 0.06}
+        frame = {"left": _LEFT + 0.02, "right": _RIGHT, "top": _TOP if len(curves) > 1 else 0.85, "bottom": _BOTTOM, "hspace": 0.06}
         if len(curves) > 1:
             grid = figure.add_gridspec(2, 1, height_ratios=(2.2, 1.0), **frame)
             upper = figure.add_subplot(grid[0])
@@ -86,7 +86,7 @@ def draw_map(
     with style.style():
         figure = style.new_figure(9.5, 6.5)
         axes = figure.add_axes((_LEFT, _BOTTOM + 0.01, 0.66, 0.74))
-        bar_axes = figure.add_axes((_LEFT + 0.675, _BOTTOM + 0.01, 0.025, 0.74))
+        bar_axes = figure.add_axes((_LEFT + 0.705, _BOTTOM + 0.01, 0.025, 0.74))
         axes.set_facecolor("#c8c8c8")
         shown = np.ma.masked_invalid(values)
         norm, colours, beyond = _colouring(values)

@@ -48,7 +48,7 @@ def command(arguments: Sequence[str]) -> int:
     written = write_table(rows, folder)
     shown = largest((row for row in rows if row.process == TOTAL), options.top)
     console = Console()
-    console.print(_table(shown, {one.name: one.label or one.name for one in sources}))
+    console.print(_table(shown))
     figures = [] if options.no_plots else draw(bundle, shown, sources, folder)
     console.print(f"{len(rows)} rows in {written[0]} and {written[1].name}", highlight=False, soft_wrap=True)
     if figures:
@@ -104,7 +104,7 @@ def _check(what: str, given: Sequence[str], known: Collection[str]) -> None:
             raise UserError(f"The result has no {what} '{name}'.{closest(name, known)} It has: {', '.join(known)}.")
 
 
-def _table(rows: Sequence[Row], labels: dict[str, str]) -> Table:
+def _table(rows: Sequence[Row]) -> Table:
     table = Table(title="Largest systematic shifts of the simulation", title_justify="left")
     for heading in ("region", "source"):
         table.add_column(heading)
@@ -115,7 +115,7 @@ def _table(rows: Sequence[Row], labels: dict[str, str]) -> Table:
     for row in rows:
         numbers = (f"{value:+.2f} %" for value in (row.up, row.down, row.bin_up, row.bin_down))
         where = f"{row.histogram} {row.bin_low:g} to {row.bin_high:g}"
-        table.add_row(row.region, f"{row.source} ({labels[row.source]})", *numbers, where, row.remark)
+        table.add_row(row.region, row.source, *numbers, where, row.remark)
     return table
 
 

@@ -37,6 +37,7 @@ _MULTIPLICITIES = ("chMultiplicity", "neMultiplicity")
 #: Columns of Run 3 jets whose bits are mended; edges in |eta|.
 _MENDED = ("eta", "jetId", "neHEF", "neEmEF", "muEF", "chEmEF")
 _TRACKER_END, _ENDCAP_END = 2.7, 3.0
+_LEPTON_VETO = ("muEF", "chEmEF")
 #: All columns that may be read of the jets of Run 3, each where the file has it.
 COLUMNS = tuple(dict.fromkeys((*_MENDED, *_FRACTIONS, *_MULTIPLICITIES)))
 
@@ -75,6 +76,9 @@ def passes(record: CorrectionRecord | None, jets: Any, working_point: WorkingPoi
             f"{', '.join(_BITS)}."
         )
     wanted = columns(jets.fields, chs=chs)
+    if "jetId" in wanted and working_point == "tight":
+        # A run leaves out what is not read: do not ask for it.
+        wanted = tuple(name for name in wanted if name not in _LEPTON_VETO)
     if missing := [name for name in wanted if name not in jets.fields]:
         raise UserError(
             f"The jet identification needs the branch Jet_{missing[0]}, which the file does not have."

@@ -114,7 +114,8 @@ class EventFactors:
         weights = EventWeights(generator)
         for name, factor in self._generator_level.items():
             weights.add(name, factor, {})
-        varied = {name: float(values.sum()) for name, values in weights.variations(self._wanted)}
+        changed = {name for factor in self._generator_level.values() for name in factor.variations}
+        varied = {name: float(values.sum()) for name, values in weights.variations(changed)}
         return {"sumw": float(weights.nominal().sum()), **({"sumw_variations": varied} if varied else {})}
 
     def weights(

@@ -66,7 +66,11 @@ class EventWeights:
         return product
 
     def variations(self, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each variation of ``wanted`` that a factor has, with the whole weight under it, ``[events]``."""
+        """Yield each variation of ``wanted`` with the whole weight under it, ``[events]``.
+
+        A variation that no factor has (of electrons, in events weighed for muons alone) has the nominal weight: what is
+        declared is filled, so that an empty histogram means no events.
+        """
         factors = list(self._factors.values())
         after = [np.ones(len(self._generator))]
         for factor in reversed(factors):
@@ -79,6 +83,9 @@ class EventWeights:
                     others = before * rest if others is None else others
                     yield name, others * values
             before = before * factor.nominal
+        known = {name for factor in factors for name in factor.variations}
+        # In order: sets of names have another order in each process.
+        yield from ((name, before) for name in sorted(wanted) if name not in known)
 
 
 def taken(factor: WeightFactor, rows: np.ndarray) -> WeightFactor:

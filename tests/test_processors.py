@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mucoffea.cli.analysis import read_parameters
 from mucoffea.corrections.catalogue import Catalogue
+from mucoffea.corrections.weight_factor import WeightFactor, up_down
 from mucoffea.errors import UserError
 from mucoffea.processors import ANALYSES, find_analysis
 from mucoffea.processors.base import EraInputs
 from mucoffea.processors.cms_dimuon import Dimuon, DimuonParameters
+from mucoffea.processors.cms_weights import EventWeights
 from mucoffea.selections.muons import MuonSelection
 
 
@@ -62,3 +67,33 @@ def test_one_setting_of_a_group_leaves_the_others_as_the_analysis_has_them():
 def test_an_unknown_analysis_names_the_nearest():
     with pytest.raises(UserError, match="Did you mean 'cms_dimuon'"):
         find_analysis("cms_dimoun")
+
+
+@given(st.integers(0, 6), st.integers(0, 2**31))
+def test_a_variation_is_the_product_with_one_factor_exchanged(n: int, seed: int):
+    rng = np.random.default_rng(seed)
+    generator = rng.normal(1, 1, n)
+    factors = {}
+    for name in ("a", "b", "c"):
+        # Zeros as well: a ratio to the nominal weight would lose the variation.
+        nominal, up, down = rng.choice([0.0, 0.5, 1.1], (3, n))
+        factors[name] = WeightFactor(nominal, up_down(name, up, down))
+    weights = EventWeights(generator)
+    for name, factor in factors.items():
+        weights.add(name, factor, {})
+    assert weights.nominal() == pytest.approx(generator * np.prod([one.nominal for one in factors.values()], axis=0))
+    found = dict(weights.variations(("bUp", "cDown", "elsewhereUp")))
+    assert set(found) == {"bUp", "cDown", "elsewhereUp"}
+    a, b, c = (factors[name] for name in "abc")
+    assert found["bUp"] == pytest.approx(generator * a.nominal * b.variations["bUp"] * c.nominal)
+    assert found["cDown"] == pytest.approx(generator * a.nominal * b.nominal * c.variations["cDown"])
+    assert np.array_equal(found["elsewhereUp"], weights.nominal())
+
+
+def test_a_weight_is_not_multiplied_twice():
+    weights = EventWeights(np.ones(2))
+    weights.add("a", WeightFactor(np.ones(2)), {})
+    with pytest.raises(ValueError, match="added twice"):
+        weights.add("a", WeightFactor(np.ones(2)), {})
+    with pytest.raises(ValueError, match="not of 2 events"):
+        weights.add("b", WeightFactor(np.ones(3)), {})

@@ -17,7 +17,8 @@ from .support.command_line import run_words, write_dataset
 from .support.results import assert_same_result
 from .support.runs import products
 
-ANALYSES = ("cms_dimuon", "cms_dielectron", "cms_leptons_jets")
+ANALYSES = ("cms_dimuon", "cms_dielectron", "cms_leptons_jets", "cms_four_lepton")
+SLOW = ("cms_dimuon", *(pytest.param(name, marks=pytest.mark.slow) for name in ANALYSES[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sample")
     files = generate(ToySpec(sample="ttbar", events=3_000, files=2, seed=33, basket_events=500), folder)
     write_corrections(folder / "corrections")
-    return write_dataset(folder / "varied.yaml", files, era="demo"), folder / "corrections"
+    return write_dataset(folder / "varied.yaml", files, era="demo", process="ttbar"), folder / "corrections"
 
 
 @pytest.fixture
@@ -44,21 +45,22 @@ def run(words: list[str], out: Path, analysis: str, *more: object) -> Path:
     return out
 
 
-def contents(folder: Path, variation: str) -> dict[str, np.ndarray]:
-    """Sums of weights and of their squares of every histogram that has the variation."""
-    found = {}
+def contents(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Variation → histogram → sums of weights and of their squares, of those that have the variation."""
+    found: dict[str, dict[str, np.ndarray]] = {}
     for name, histogram in read_hdf5(folder / "histograms.h5").items():
-        if variation in histogram.axes["variation"]:
-            found[name] = histogram[{"variation": variation}].view(flow=True)
+        for place, variation in enumerate(histogram.axes["variation"]):
+            found.setdefault(variation, {})[name] = histogram.view(flow=True)[:, :, place]
     return found
 
 
-@pytest.mark.parametrize("analysis", ANALYSES)
+@pytest.mark.parametrize("analysis", SLOW)
 def test_the_nominal_result_is_the_same_with_and_without_systematics(words: list[str], tmp_path: Path, analysis: str):
     without = run(words, tmp_path / "none", analysis)
     every = run(words, tmp_path / "all", analysis, "--systematics", "all")
+    alone, among = contents(without), contents(every)
     for variation in ("nominal", "uncorrected"):
-        one, other = contents(without, variation), contents(every, variation)
+        one, other = alone[variation], among[variation]
         assert set(one) == set(other) != set()
         for name in one:
             # Bit for bit.
@@ -67,19 +69,19 @@ def test_the_nominal_result_is_the_same_with_and_without_systematics(words: list
     assert flows[0] == flows[1]
 
 
-@pytest.mark.parametrize("analysis", ["cms_dimuon", "cms_leptons_jets"])
+@pytest.mark.parametrize("analysis", ["cms_dimuon", pytest.param("cms_leptons_jets", marks=pytest.mark.slow)])
 def test_every_variation_does_something(words: list[str], tmp_path: Path, analysis: str):
     more = ("--set", "min_jets=1") if analysis == "cms_leptons_jets" else ()
     out = run(words, tmp_path / "all", analysis, "--systematics", "all", *more)
-    histograms = read_hdf5(out / "histograms.h5")
-    names = {name for one in histograms.values() for name in one.axes["variation"]} - {"nominal", "uncorrected"}
+    found = contents(out)
+    names = set(found) - {"nominal", "uncorrected"}
     assert len(names) > 40
-    nominal = {name: one[{"variation": "nominal"}].view(flow=True) for name, one in histograms.items()}
-    idle = set()
-    for variation in names:
-        moved = any(not np.array_equal(view, nominal[name]) for name, view in contents(out, variation).items())
-        if not moved:
-            idle.add(variation)
+    nominal = found["nominal"]
+    idle = {
+        variation
+        for variation in names
+        if all(np.array_equal(view, nominal[name]) for name, view in found[variation].items())
+    }
     # Members that the toy's set of parton densities does not have.
     absent = {name for name in idle if name.startswith("pdf")}
     assert idle == absent, idle - absent
@@ -98,6 +100,17 @@ def test_chunk_size_and_executor_change_nothing_with_all_systematics(words: list
     for executor in ("futures", "dask-local"):
         more = ("--chunksize", 700, "--executor", executor, "--workers", 2)
         assert products(run(words, tmp_path / executor, analysis, "--systematics", "all", *more)) == expected
+
+
+@pytest.mark.slow
+def test_every_declared_variation_is_filled(words: list[str], tmp_path: Path):
+    out = run(words, tmp_path / "all", "cms_dimuon", "--systematics", "all", "--chunksize", "700")
+    found = contents(out)
+    for variation, histograms in found.items():
+        for name, view in histograms.items():
+            nominal, sums = (one["value"].sum(axis=-1) for one in (found["nominal"][name], view))
+            # Of electrons in events of two muons, say: the nominal weight, not nothing.
+            assert np.all((sums > 0.5 * nominal) | (nominal < 1000)), (name, variation)
 
 
 def test_a_source_is_refused_by_name(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -46,7 +46,13 @@ def draw_curves(
     drawn = drawn_edges(edges)
     with style.style():
         figure = style.new_figure(8.5, 7.5 if len(curves) > 1 else 6.0)
-        frame = {"left": _LEFT + 0.02, "right": _RIGHT, "top": _TOP if len(curves) > 1 else 0.85, "bottom": _BOTTOM, "hspace": 0.06}
+        frame = {
+            "left": _LEFT + 0.02,
+            "right": _RIGHT,
+            "top": _TOP if len(curves) > 1 else 0.85,
+            "bottom": _BOTTOM,
+            "hspace": 0.06,
+        }
         if len(curves) > 1:
             grid = figure.add_gridspec(2, 1, height_ratios=(2.2, 1.0), **frame)
             upper = figure.add_subplot(grid[0])

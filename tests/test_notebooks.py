@@ -19,6 +19,7 @@ class Expected(NamedTuple):
 
 
 EXPECTED = {
+    "corrections_explorer": Expected(5, ("NUM_TightID_DEN_TrackerMuons", "scale_factors", "systup", "puWeights")),
     "mu2e_results": Expected(5),
     "runner": Expected(6, ("small_ttbar", "muon_id", "mass_window", "Largest systematic shifts")),
     "tester": Expected(3, ("mass_window", "leading_pt")),
@@ -52,15 +53,63 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [text for text in expected.texts if text not in everything] == []
 
 
-def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Run the notebook in `folder` and return the outputs of all cells."""
+#: Every menu and field gets another value; each time there is a figure, a new one where it must look different.
+CHANGES = """
+def figures():
+    return {name: bytes(one.value) for name, one in images.items() if one.value}
+
+
+def other(one):
+    if hasattr(one, "options"):
+        values = [pair[1] if isinstance(pair, tuple) else pair for pair in one.options]
+        return next((value for value in values if value != one.value), None)
+    return None if isinstance(one.value, str) else one.value + 1.0
+
+
+assert set(figures()) == {"curve", "map", "uncertainty"}, message.value
+tried, same = [], []
+for name, one in {**menus, **state["inputs"]}.items():
+    before, value, kept = figures(), other(one), one.value
+    if value is None:
+        continue
+    one.value = value
+    after = figures()
+    assert after and all(png.startswith(b"\\x89PNG") for png in after.values()), (name, message.value)
+    tried.append(name)
+    same += [name] if after == before else []
+    one.value = kept
+    if name in ("era", "pog", "file", "key"):
+        menus["pog"].value, menus["file"].value, menus["key"].value = POG, FILE, KEY
+        menus["x"].value, menus["y"].value = X, Y
+compare.value = (compare.options[0][1],)
+assert "comparison" in figures()
+state["inputs"]["pt"].value = -5.0
+assert "nan" in message.value
+print("tried:", *tried, "same:", *same)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:(zmq|jupyter_client|jupyter_core|nbclient|tornado).*")
+def test_every_menu_of_the_explorer_changes_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = executed(FOLDER / "corrections_explorer.ipynb", tmp_path, monkeypatch, CHANGES)
+    tried, same = outputs[-1]["text"].removeprefix("tried: ").strip().split("same:")
+    assert {"pog", "key", "x", "y", "scale_factors", "eta", "pt"} <= set(tried.split())
+    assert set(same.split()) <= {"eta", "pt", "working_point"}
+
+
+def executed(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> list[Any]:
+    """Run the notebook in `folder`, with `more` as its last cell, and return the outputs of all cells."""
     reason = "the extra notebooks is not installed"
     nbformat = pytest.importorskip("nbformat", reason=reason)
     nbclient = pytest.importorskip("nbclient", reason=reason)
     pytest.importorskip("ipykernel", reason=reason)
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
+    monkeypatch.delenv("MUCOFFEA_CORRECTIONS", raising=False)
     notebook = nbformat.read(path, as_version=4)
+    if more:
+        notebook.cells.append(nbformat.v4.new_code_cell(more))
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()

@@ -47,7 +47,7 @@ def draw_curves(
     with style.style():
         figure = style.new_figure(8.5, 7.5 if len(curves) > 1 else 6.0)
         frame = {
-            "left": _LEFT + 0.02,
+            "left": _LEFT + 0.04,
             "right": _RIGHT,
             "top": _TOP if len(curves) > 1 else 0.85,
             "bottom": _BOTTOM,

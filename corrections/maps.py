@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError, closest
-from .binning import Axis, Content, content
+from .binning import Axis, Content, content, finite
 from .evaluation import evaluate_flat
 from .sampling import sampled
 
@@ -325,9 +325,5 @@ def _usual_value(axis: Axis) -> float:
 
 
 def _centres(edges: Floats) -> Floats:
-    finite = np.array(edges)
-    if np.isposinf(finite[-1]):
-        finite[-1] = 2 * finite[-2] - finite[-3]
-    if np.isneginf(finite[0]):
-        finite[0] = 2 * finite[1] - finite[2]
-    return (finite[:-1] + finite[1:]) / 2
+    inside = np.array(finite([float(edge) for edge in edges]))
+    return (inside[:-1] + inside[1:]) / 2

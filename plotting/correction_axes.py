@@ -21,16 +21,17 @@ _DECADE = 4.0  # momenta over more than this factor are logarithmic
 def drawn_edges(edges: Floats) -> Floats:
     """Return the edges with an infinite outer one put the width of the neighbouring bin beyond the last finite one.
 
-    Raises ValueError without a bin with two finite edges.
+    One unit beyond it where it is the only finite edge, and at 1 unit from 0 where none is.
     """
     drawn = np.array(edges, dtype=float)
     finite = drawn[np.isfinite(drawn)]
-    if len(finite) < 2:
-        raise ValueError("a bin with two finite edges is needed")
+    if len(finite) == 0:
+        return np.array([-1.0, 1.0])
+    first, last = (finite[1] - finite[0], finite[-1] - finite[-2]) if len(finite) > 1 else (1.0, 1.0)
     if np.isposinf(drawn[-1]):
-        drawn[-1] = 2 * finite[-1] - finite[-2]
+        drawn[-1] = finite[-1] + last
     if np.isneginf(drawn[0]):
-        drawn[0] = 2 * finite[0] - finite[1]
+        drawn[0] = finite[0] - first
     return drawn
 
 
@@ -77,7 +78,7 @@ def _mark_overflow(axes: Axes, edges: Floats, direction: Direction) -> None:
         (np.isposinf(edges[-1]), edges[-2], "→ ∞" if direction == "x" else "↑ ∞"),
         (np.isneginf(edges[0]), edges[1], "← −∞" if direction == "x" else "↓ −∞"),
     ):
-        if not infinite:
+        if not infinite or not np.isfinite(begin):
             continue
         _mark(axes, float(begin), arrow, direction)
 

@@ -106,8 +106,21 @@ def test_all_the_same_values_are_drawn(value: float) -> None:
     _draw(Curve("a", np.full(3, value)), Curve("b", np.full(3, value)))
 
 
-def test_infinite_edges_on_both_sides() -> None:
-    np.testing.assert_array_equal(drawn_edges(np.array([-np.inf, 0.0, 2.0, np.inf])), [-2, 0, 2, 4])
+@pytest.mark.parametrize(
+    ("edges", "drawn"),
+    [
+        ([-np.inf, 0.0, 2.0, np.inf], [-2, 0, 2, 4]),
+        ([3.0, np.inf], [3, 4]),
+        ([-np.inf, 3.0], [2, 3]),
+        ([-np.inf, np.inf], [-1, 1]),
+        ([0.0, 2.0, 3.0], [0, 2, 3]),
+    ],
+)
+def test_infinite_edges_are_drawn_nearby(edges: list[float], drawn: list[float]) -> None:
+    np.testing.assert_array_equal(drawn_edges(np.array(edges)), drawn)
+    values = np.ones(len(edges) - 1)
+    figure = corrections.draw_curves(np.array(edges), [Curve("a", values)], label="pt", value_label="w", title="t")
+    figure.canvas.draw()
 
 
 def test_a_long_title_keeps_its_ends() -> None:
@@ -126,5 +139,3 @@ def test_bad_shapes_are_refused() -> None:
         _draw()
     with pytest.raises(ValueError, match="do not fit"):
         corrections.draw_map((EDGES, EDGES), np.ones((2, 3)), labels=("x", "y"), value_label="w", title="t")
-    with pytest.raises(ValueError, match="finite"):
-        drawn_edges(np.array([0.0, np.inf]))

@@ -188,10 +188,12 @@ def test_variation_of_the_resolution_by_hand(record: CorrectionRecord, files: An
 
 
 def test_nominal_is_the_same_with_and_without_variations(record: CorrectionRecord, muons: Any) -> None:
-    first = corrected(record, muons)
+    first, given = corrected(record, muons), {name: column.copy() for name, column in muons.items()}
     for variation in VARIATIONS[1:]:
         assert not np.array_equal(corrected(record, muons, variation=variation).pt, first.pt)
     np.testing.assert_array_equal(corrected(record, muons).pt, first.pt)
+    for name, column in muons.items():  # and nothing is changed in place
+        np.testing.assert_array_equal(column, given[name])
 
 
 def test_every_muon_of_an_event_has_its_own_random_number(record: CorrectionRecord) -> None:

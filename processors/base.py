@@ -75,7 +75,7 @@ class Analysis(ProcessorABC):
     #: Schema of the events that it reads; None reads any.
     schema: ClassVar[str | None] = None
     #: What ``process`` fills, and in which regions: the memory of a run is estimated from it.
-    histograms: ClassVar[tuple[Histogram, ...]] = ()
+    histograms: tuple[Histogram, ...] = ()
     #: Of an instance where they follow from its parameters.
     regions: tuple[str, ...] = ()
 

@@ -66,8 +66,6 @@ class CmsAnalysis(base.Analysis):
 
     schema = "nanoaod"
     parameters: CmsParameters
-    #: The cuts in order.
-    cuts: tuple[str, ...] = ()
 
     def __init__(
         self, parameters: CmsParameters | None = None, eras: Mapping[str, base.EraInputs] | None = None
@@ -128,6 +126,4 @@ class CmsAnalysis(base.Analysis):
         variations |= {name: (*names, one.label or one.name) for one in sources for name in one.variations}
         effects = {name: EFFECTS[name] for name in names}
         effects |= {one.label or one.name: f"varied: {one.kind} of {', '.join(one.touches)}" for one in sources}
-        return base.Recipe(
-            cuts={name: cuts[name] for name in self.cuts}, regions=regions, corrections=effects, variations=variations
-        )
+        return base.Recipe(cuts=cuts, regions=regions, corrections=effects, variations=variations)

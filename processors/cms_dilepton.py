@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..corrections.systematics import NOMINAL
 from ..errors import UserError
 from ..histograms.filler import Filler
 from ..selections.cut_manager import CutManager
 from ..selections.flat import FlatCollection
 from ..selections.pairs import LeadingPair
 from . import base
-from .cms_analysis import NOMINAL, CmsAnalysis, CmsParameters
+from .cms_analysis import CmsAnalysis, CmsParameters
 from .cms_dilepton_histograms import ELECTRON_MUON, SAME_FLAVOUR, observables
 from .cms_events import event_cuts
 from .cms_factors import EventFactors, Leptons

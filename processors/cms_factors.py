@@ -172,15 +172,15 @@ class EventFactors:
         """Multiply the scale factors of the leptons of one flavour."""
         if not leptons:
             return
-        columns = tuple(np.stack([getattr(one, name) for one in leptons], axis=1) for name in ("pt", "eta", "phi"))
+        pt, eta, phi = (np.stack([getattr(one, name) for one in leptons], axis=1) for name in ("pt", "eta", "phi"))
         for name in per_lepton:
             if name in self._records:
-                weights.add(name, factor_of(self._records[name], *columns, wanted), counters)
+                weights.add(name, factor_of(self._records[name], pt, eta, phi, wanted), counters)
         fired = [one for one in leptons if one.trigger]
         if fired and trigger in self._records:
             (one,) = fired
-            columns = tuple(getattr(one, name)[:, np.newaxis] for name in ("pt", "eta", "phi"))
-            weights.add(trigger, factor_of(self._records[trigger], *columns, wanted), counters)
+            pt, eta, phi = (getattr(one, name)[:, np.newaxis] for name in ("pt", "eta", "phi"))
+            weights.add(trigger, factor_of(self._records[trigger], pt, eta, phi, wanted), counters)
 
 
 def _without(correction: str, n_events: int, wanted: Collection[str]) -> WeightFactor:

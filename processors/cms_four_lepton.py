@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import awkward as ak
 import numpy as np
 
+from ..corrections.systematics import NOMINAL
 from ..histograms.filler import Filler
 from ..histograms.specification import Histogram
 from ..outputs.columns import table
@@ -23,7 +24,7 @@ from ..selections.jets import JetSelection, away_from, good_jets
 from ..selections.muons import MuonSelection, good_muons
 from ..selections.pairs import four_leptons, leading
 from . import base, cms_events
-from .cms_analysis import NOMINAL, CmsAnalysis, CmsParameters
+from .cms_analysis import CmsAnalysis, CmsParameters
 from .cms_events import event_cuts
 from .cms_factors import EventFactors, Leptons
 from .cms_objects import UNCORRECTED, CorrectedObjects
@@ -163,6 +164,7 @@ class FourLepton(CmsAnalysis):
             "pt are kept",
             "two_pairs": "the leptons make two pairs of one flavour and opposite charge",
         }
+        cuts = {name: cuts[name] for name in self.cuts}
         return self.recipe_of(cuts, {region: dict.fromkeys(self.cuts, True) for region in self.regions})
 
     def triggers(self, era: base.EraInputs) -> tuple[str, ...]:

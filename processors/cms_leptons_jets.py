@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..corrections import btagging
+from ..corrections.systematics import NOMINAL
 from ..errors import UserError
 from ..histograms.filler import Filler
 from ..selections import electrons, jets, muons
@@ -22,7 +23,7 @@ from ..selections.jets import JetSelection, away_from, good_jets
 from ..selections.muons import MuonSelection, good_muons
 from ..selections.triggers import MAX_DELTA_R, flat_matched
 from . import base, cms_events
-from .cms_analysis import NOMINAL, CmsAnalysis, CmsParameters, Varied
+from .cms_analysis import CmsAnalysis, CmsParameters, Varied
 from .cms_dielectron import ELECTRON, SINGLE_ELECTRON
 from .cms_dielectron import TRIGGERS as ELECTRON_TRIGGERS
 from .cms_dimuon import TRIGGERS as MUON_TRIGGERS
@@ -375,8 +376,8 @@ def _lepton(channel: str, objects: Objects, corrected: CorrectedObjects, rows: n
     eta = columns["eta"][where]
     if channel == "electron":
         eta = eta + columns["deltaEtaSC"][where]
-    columns_of = (pt[where], eta, columns["phi"][where])
-    return Leptons(*(values.astype(np.float64) for values in columns_of), trigger=True)
+    phi = columns["phi"][where]
+    return Leptons(pt[where].astype(np.float64), eta.astype(np.float64), phi.astype(np.float64), trigger=True)
 
 
 def _count(collection: FlatCollection, mask: np.ndarray, n_events: int) -> np.ndarray:

@@ -96,7 +96,7 @@ class CorrectedObjects:
         """The objects of the trigger."""
         return FlatCollection(self._events.TrigObj)
 
-    def identified_jets(self, working_point: str) -> np.ndarray | None:
+    def identified_jets(self, working_point: jet_identification.WorkingPoint | Literal["none"]) -> np.ndarray | None:
         """Return ``[jets]`` which jets are identified at a working point; None for ``none``."""
         if working_point == "none":
             return None

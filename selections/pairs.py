@@ -130,7 +130,7 @@ def _paired(pair_event: Integers, first: _Side, second: _Side) -> LeadingPair:
         )
         for columns, flat_pt, place in (first, second)
     )
-    charges = (columns["charge"].astype(np.int64, copy=False)[place] for columns, _, place in (first, second))
+    charge, other = (columns["charge"].astype(np.int64, copy=False)[place] for columns, _, place in (first, second))
     total = _sum(one, two)
     return LeadingPair(
         event=pair_event,
@@ -142,7 +142,7 @@ def _paired(pair_event: Integers, first: _Side, second: _Side) -> LeadingPair:
         subleading_pt=two[0],
         subleading_eta=two[1],
         subleading_phi=two[2],
-        charge=sum(charges),
+        charge=charge + other,
         mass=total.mass,
         pt=total.pt,
         phi=total.phi,

@@ -220,7 +220,7 @@ def compared(
 def held(found: Map) -> str:
     """Say at which values of the other inputs, and with which shifts, a map was made."""
     texts = [
-        f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in found.at.items()
+        f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}" for name, value in found.at.items()
     ]
     if found.shift is not None:
         width = f"± {found.shift.up}" if found.shift.absolute else f"{found.shift.up}, {found.shift.down}"

@@ -172,8 +172,10 @@ def _colouring(values: Floats) -> tuple[Normalize, str, str]:
 
 def _write_numbers(figure: Figure, axes: Axes, drawn: tuple[Floats, Floats], values: Floats, mesh: Any) -> None:
     """Write each value into its cell, as large as fits, and not at all if that is unreadable."""
-    limits = axes.get_xlim(), axes.get_ylim()
-    bounds = [np.clip(edges, *sorted(limit)) for edges, limit in zip(drawn, limits, strict=True)]
+    bounds = [
+        np.clip(edges, min(limit), max(limit))
+        for edges, limit in zip(drawn, (axes.get_xlim(), axes.get_ylim()), strict=True)
+    ]
     x = axes.transData.transform([(edge, bounds[1][0]) for edge in bounds[0]])[:, 0]
     y = axes.transData.transform([(bounds[0][0], edge) for edge in bounds[1]])[:, 1]
     back = axes.transData.inverted()
@@ -188,13 +190,12 @@ def _write_numbers(figure: Figure, axes: Axes, drawn: tuple[Floats, Floats], val
             size = min(height / (0.62 * len(text)), width / 1.3, 11.0)
         if size < 4.5:
             continue
-        place = back.transform(((x[i] + x[i + 1]) / 2, (y[j] + y[j + 1]) / 2))
+        across, along = back.transform(((x[i] + x[i + 1]) / 2, (y[j] + y[j + 1]) / 2))
         red, green, blue, _ = mesh.cmap(mesh.norm(value))
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-        axes.text(
-            *place, text, size=size, ha="center", va="center", rotation=90 if turned else 0,
-            color="white" if dark else "black",
-        )  # fmt: skip
+        turn = 90.0 if turned else 0.0
+        colour = "white" if dark else "black"
+        axes.text(across, along, text, size=size, ha="center", va="center", rotation=turn, color=colour)
 
 
 def _head(figure: Figure, title: str, note: str) -> None:

@@ -175,8 +175,12 @@ def corrections(console: Console, report: Report, *, everything: bool) -> None:
             )
         )
     rows(console, lines)
+    alike: dict[tuple[str, ...], list[str]] = {}
     for variation, names in report.variations.items():
-        note(console, ", ".join(names) or "no weight", f"variation {variation}")
+        alike.setdefault(tuple(names), []).append(variation)
+    for applied, variations in alike.items():
+        which = variations if len(variations) <= 2 else (variations[0], "…", variations[-1])
+        note(console, ", ".join(applied) or "no weight", f"variation {' '.join(which)}")
 
 
 def _files(report: Report, name: str) -> bool:

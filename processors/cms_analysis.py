@@ -123,7 +123,8 @@ class CmsAnalysis(base.Analysis):
         weigh = [name for name in applied if name not in GENERATOR_WEIGHTS]
         names = tuple(name for name in EFFECTS if name == GENERATOR or name in weigh)
         variations = {NOMINAL: names, **({UNCORRECTED: (GENERATOR,)} if len(names) > 1 else {})}
-        variations |= {name: (*names, one.label or one.name) for one in sources for name in one.variations}
+        # Beside what is nominal: the one thing that is varied.
+        variations |= {name: (one.label or one.name,) for one in sources for name in one.variations}
         effects = {name: EFFECTS[name] for name in names}
         effects |= {one.label or one.name: f"varied: {one.kind} of {', '.join(one.touches)}" for one in sources}
         return base.Recipe(cuts=cuts, regions=regions, corrections=effects, variations=variations)

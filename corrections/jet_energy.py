@@ -32,6 +32,7 @@ SIMULATION_BRANCHES = ("Jet_genJetIdx", "GenJet_pt", "GenJet_eta", "GenJet_phi")
 RHO_BRANCHES = ("fixedGridRhoFastjetAll", "Rho_fixedGridRhoFastjetAll")
 
 _SCALE, _RESOLUTION = "jet_energy_scale", "jet_energy_resolution"
+_LEVELS = ("L1FastJet", "L1L2L3Res", "L2L3Residual", "L2Relative", "L3Absolute")
 _DIRECTIONS = {"Up": "up", "Down": "down"}
 Smear = CorrectionRecord | Literal["none"] | None
 
@@ -95,8 +96,8 @@ def corrected_jets(
     Args:
         record: `jet_energy` of the catalogue.
         jets: has the columns pt, eta, phi, mass, rawFactor, area: `[events, jets]`, or flat `[jets]`.
-        rho: median energy density, GeV. This, `run` and `identity` are `[events]` where the jets are jagged (rho and run
-            also `[events, jets]`), and `[jets]` where they are flat.
+        rho: median energy density, GeV. This, `run` and `identity` are `[events]` where the jets are jagged (rho and
+            run also `[events, jets]`), and `[jets]` where they are flat.
         identity: events with run, luminosityBlock and event, or the tuple of these; for smearing.
         index: positions of the jets in the collection of the file, in the shape of the jets.
         is_data: data take the key of the period of their `run`, and are neither smeared nor varied.
@@ -265,15 +266,18 @@ def _source(record: CorrectionRecord, name: str) -> str:
         return "Total"
     before, after = record.keys["uncertainty"].split("{source}")
     keys = [key for key in loading.keys(record.path) if key.startswith(before) and key.endswith(after)]
-    sources = {key[len(before) : len(key) - len(after)] for key in keys}
+    # The levels of the correction are called as the sources are.
+    sources = {key[len(before) : len(key) - len(after)] for key in keys if not key[len(before) :].startswith(_LEVELS)}
     base = name.removesuffix("_era")
-    regrouped = f"Regrouped_{base}" if base == name else f"Regrouped_{base}_{record.fixed.get('year', record.era)}"
+    year = record.fixed.get("year", record.era)
+    regrouped = f"Regrouped_{base}" if base == name else f"Regrouped_{base}_{year}"
     for candidate in (regrouped, name):
         if candidate in sources:
             return candidate
+    known = {source.removeprefix("Regrouped_").replace(f"_{year}", "_era") for source in sources}
     raise UserError(
         f"The file {record.path} has no source of jet energy uncertainty '{name}' (neither {regrouped} nor {name})."
-        f"{closest(name, sources)} It has: {', '.join(sorted(sources))}."
+        f"{closest(name, known)} It has: {', '.join(sorted(known))}."
     )
 
 

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 
 COMPLETE, USER_ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("run", "check", "list", "plot", "explain", "rerun", "corrections", "systematics", "toy", "mu2e")
+COMMANDS = (
+    "run",
+    "check",
+    "list",
+    "plot",
+    "explain",
+    "rerun",
+    "corrections",
+    "systematics",
+    "btag-efficiency",
+    "toy",
+    "mu2e",
+)
 
 HELP = """\
 mucoffea: muon physics analyses as coffea processors.
@@ -21,6 +33,7 @@ mucoffea: muon physics analyses as coffea processors.
   python main.py explain RESULT     say how a result, or one of its histograms, was made
   python main.py corrections …      list, show, evaluate, compare and lock the correction files
   python main.py systematics RESULT table and figures of what each systematic uncertainty does
+  python main.py btag-efficiency RESULT   b-tagging efficiencies of simulation as a correction file
   python main.py rerun RESULT       make a result again from its provenance, and compare
   python main.py mu2e …             efficiencies, rates, scans and plots of the Mu2e analysis
   python main.py toy …              make toy NanoAOD files of any size, with known truth
@@ -94,6 +107,8 @@ def _command(word: str):  # type: ignore[no-untyped-def]
         from .corrections import command
     elif word == "systematics":
         from .systematics import command
+    elif word == "btag-efficiency":
+        from .btag_efficiency import command
     elif word == "toy":
         from .toy import command
     else:

@@ -17,7 +17,8 @@ ANALYSES = {
     "cms_dimuon": ("cms_dimuon", "Dimuon", "Z → μμ: corrected muons, mass peak, control regions"),
     "cms_dielectron": ("cms_dielectron", "Dielectron", "Z → ee: corrected electrons, mass peak, control regions"),
     "cms_leptons_jets": ("cms_leptons_jets", "LeptonsJets", "one lepton, jets, missing momentum: top pairs, W + jets"),
-    "cms_four_lepton": ("cms_four_lepton", "FourLepton", "four muons: a Parquet row for each selected event"),
+    "cms_four_lepton": ("cms_four_lepton", "FourLepton", "4μ, 4e, 2e2μ: a Parquet row for each selected event"),
+    "cms_btag_efficiency": ("cms_btag_efficiency", "BTagEfficiency", "tagged and all jets, for btag-efficiency"),
     "mu2e_cosmic": ("mu2e_cosmic", "CosmicBackground", "Mu2e cosmic rays: cutsets, CRV veto, survivors"),
     "mu2e_coincidences": ("mu2e_coincidences", "CoincidenceTable", "Mu2e: a Parquet row for each CRV coincidence"),
 }

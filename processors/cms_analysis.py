@@ -77,6 +77,8 @@ class CmsAnalysis(base.Analysis):
 
     def applied_in(self, era: base.EraInputs) -> tuple[str, ...]:
         """Return the corrections that are applied in ``era``: those with a file there, and those without any file."""
+        if era.era == base.NO_ERA:
+            return ()
         asked = self.parameters.corrections
         return (*era.corrections, *(name for name in asked if name in FILE_FREE or in_the_events(name, era.era)))
 

@@ -92,6 +92,9 @@ class EventFactors:
         self._records = era.corrections
         self._corrections = corrections if self._simulation else ()
         self._era = era
+        self._has_prefiring = era.run == 3 or "L1PreFiringWeight" in events.fields
+        if self._simulation and "prefiring" in corrections and not self._has_prefiring:
+            counters.setdefault("events_without_branch", Counter())["L1PreFiringWeight"] += len(events)
         self._generator_level: dict[str, WeightFactor] = {}
         for name, (branch, make) in GENERATOR_LEVEL.items():
             if name not in self._corrections or not (_any_of(name, wanted) if name != "top_pt" else _top_pairs(events)):
@@ -144,7 +147,7 @@ class EventFactors:
         if "pileup" in self._records:
             n_true = np.asarray(self._events.Pileup.nTrueInt)[rows]
             weights.add("pileup", _pileup(self._records["pileup"], n_true, wanted), counters)
-        if "prefiring" in self._corrections:
+        if "prefiring" in self._corrections and self._has_prefiring:
             weights.add("prefiring", of_sources(_prefiring(self._events, self._era, rows), wanted), counters)
         for flavour, (per_lepton, trigger, factor_of) in _LEPTONS.items():
             self._of_leptons(weights, leptons.get(flavour, ()), per_lepton, trigger, factor_of, wanted, counters)

@@ -179,7 +179,8 @@ def _of_weights(era: base.EraInputs, reads: Reads) -> list[Requirement]:
     if "pileup" in records:
         need("pileup", pileup.BRANCHES)
     if "prefiring" in reads.corrections:
-        need("prefiring", prefiring.branches(era.run))
+        # NanoAOD before version 7 does not have them: a run says that it does without.
+        need("prefiring", prefiring.branches(era.run), "together")
     if "top_pt" in reads.corrections:
         need("top_pt", top_pt.BRANCHES, "together")
     if reads.electron is not None and any(name.startswith("electron_") for name in records if name != ENERGY):

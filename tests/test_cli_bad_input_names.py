@@ -102,7 +102,7 @@ def test_a_contradiction_of_era_and_dataset(command: Command, small: Path, tmp_p
 
 def test_no_processor_is_named(command: Command, small: Path, tmp_path: Path):
     ended = command("--datasets", small, "--output-dir", tmp_path / "out")
-    assert_refused(ended, "--processor", "cms_dimuon, cms_four_lepton")
+    assert_refused(ended, "--processor", "cms_dimuon, cms_dielectron, cms_leptons_jets, cms_four_lepton")
 
 
 @pytest.mark.parametrize("word", ["list", "--datasets"])

@@ -33,7 +33,9 @@ def test_four_leptons_have_a_row_for_each_selected_event(four_lepton: Path):
     rows = ak.from_parquet(path)
     flow = cut_flows(four_lepton)["zz4l"]
     assert table.num_rows == len(rows) == flow["two_pairs"]["n"] > 300
-    wanted = [f"lepton{k}_{name}" for k in (1, 2, 3, 4) for name in ("pt", "eta", "phi", "charge", "dxy", "dz", "pdgId")]
+    wanted = [
+        f"lepton{k}_{name}" for k in (1, 2, 3, 4) for name in ("pt", "eta", "phi", "charge", "dxy", "dz", "pdgId")
+    ]
     assert {"run", "luminosityBlock", "event", "weight", "z1_mass", "z2_mass", "mass", *wanted} <= set(rows.fields)
     assert len(set(zip(*(rows[name].tolist() for name in ("run", "luminosityBlock", "event")), strict=True))) == len(
         rows

@@ -86,5 +86,5 @@ def test_a_fileset_with_slashes_in_its_name_stays_in_its_folder(
     assert read_report(out)["datasets"][0]["name"] == name
     (table,) = (path for path in tmp_path.rglob("*.parquet"))
     assert table.resolve().is_relative_to(out / "columns")
-    assert pq.read_metadata(table).num_rows == cut_flows(out)[name]["four_muons"]["n"] > 0
+    assert pq.read_metadata(table).num_rows == cut_flows(out)[name]["four_leptons"]["n"] > 0
     assert set(read_bundle(out).histograms["mass_z1"].axes["dataset"]) == {name}

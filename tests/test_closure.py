@@ -35,7 +35,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return json.loads((out / "report.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("histogram", ["mass", "npvs", "eta", "leading_pt", "subleading_pt", "rapidity", "met", "met_phi"])
+@pytest.mark.parametrize(
+    "histogram", ["mass", "npvs", "eta", "leading_pt", "subleading_pt", "rapidity", "met", "met_phi"]
+)
 def test_corrected_simulation_agrees_and_uncorrected_does_not(report: dict, histogram: str):
     (row,) = [row for row in report["agreement"] if (row["histogram"], row["region"]) == (histogram, "z")]
     corrected, uncorrected = row["nominal"], row["uncorrected"]

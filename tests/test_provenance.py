@@ -70,7 +70,10 @@ def test_everything_that_made_a_result_is_recorded(made: Path, toys: Path, three
             assert (file.uuid, file.entries) == (str(opened.file.uuid), opened["Events"].num_entries)
         assert file.size == Path(file.read).stat().st_size
     # Corrections; data alone are masked by luminosity.
-    assert {one.name for one in found.corrections} == {"pileup", "muon_id", "muon_iso", "muon_trigger", "muon_scale"}
+    assert {one.name for one in found.corrections} == {
+        *("pileup", "muon_reco", "muon_id", "muon_iso", "muon_trigger", "muon_momentum"),
+        *("electron_reco", "electron_id", "met_xy"),
+    }
     for correction in found.corrections:
         assert Path(correction.path).is_relative_to(toys)
         assert correction.sha256 == hashlib.sha256(Path(correction.path).read_bytes()).hexdigest()

@@ -19,6 +19,8 @@ COMMANDS = (
     "corrections",
     "systematics",
     "btag-efficiency",
+    "triggers",
+    "trigger-efficiency",
     "toy",
     "mu2e",
 )
@@ -34,6 +36,8 @@ mucoffea: muon physics analyses as coffea processors.
   python main.py corrections …      list, show, evaluate, compare and lock the correction files
   python main.py systematics RESULT table and figures of what each systematic uncertainty does
   python main.py btag-efficiency RESULT   b-tagging efficiencies of simulation as a correction file
+  python main.py triggers FILE…     trigger paths of NanoAOD files, and the events that fired each
+  python main.py trigger-efficiency RESULT   trigger efficiencies by tag and probe as a correction file
   python main.py rerun RESULT       make a result again from its provenance, and compare
   python main.py mu2e …             efficiencies, rates, scans and plots of the Mu2e analysis
   python main.py toy …              make toy NanoAOD files of any size, with known truth
@@ -109,6 +113,10 @@ def _command(word: str):  # type: ignore[no-untyped-def]
         from .systematics import command
     elif word == "btag-efficiency":
         from .btag_efficiency import command
+    elif word == "triggers":
+        from .triggers import command
+    elif word == "trigger-efficiency":
+        from .trigger_efficiency import command
     elif word == "toy":
         from .toy import command
     else:

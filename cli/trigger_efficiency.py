@@ -98,11 +98,13 @@ def summary(found: Study) -> Table:
     """Return the efficiencies and scale factors of each bin, for the terminal."""
     from rich.table import Table
 
-    table = Table("|η|", "pt (GeV)", "data", "simulation", "scale factor")
+    table = Table()
+    for heading in ("|η|", "pt (GeV)", "data", "simulation", "scale factor"):
+        table.add_column(heading, no_wrap=True)
     for i, eta in enumerate(zip(found.eta_edges, found.eta_edges[1:], strict=False)):
         for j, pt in enumerate(zip(found.pt_edges, found.pt_edges[1:], strict=False)):
             cells = (
-                f"{one.value[i, j]:.4f} ± {one.error[i, j]:.4f}"
+                f"{one.value[i, j]:.3f} ± {one.error[i, j]:.3f}"
                 for one in (found.data, found.simulation, found.scale_factor)
             )
             table.add_row(f"{eta[0]:g} to {eta[1]:g}", f"{pt[0]:g} to {pt[1]:g}", *cells)

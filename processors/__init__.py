@@ -19,6 +19,7 @@ ANALYSES = {
     "cms_leptons_jets": ("cms_leptons_jets", "LeptonsJets", "one lepton, jets, missing momentum: top pairs, W + jets"),
     "cms_four_lepton": ("cms_four_lepton", "FourLepton", "4μ, 4e, 2e2μ: a Parquet row for each selected event"),
     "cms_btag_efficiency": ("cms_btag_efficiency", "BTagEfficiency", "tagged and all jets, for btag-efficiency"),
+    "cms_trigger_efficiency": ("cms_trigger_efficiency", "TriggerEfficiency", "tag and probe, for trigger-efficiency"),
     "mu2e_cosmic": ("mu2e_cosmic", "CosmicBackground", "Mu2e cosmic rays: cutsets, CRV veto, survivors"),
     "mu2e_coincidences": ("mu2e_coincidences", "CoincidenceTable", "Mu2e: a Parquet row for each CRV coincidence"),
 }

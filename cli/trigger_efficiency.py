@@ -91,7 +91,8 @@ def study(bundle: Bundle) -> Study:
             probes[which] = opposite.minus(same)
         measured.append(efficiency(probes[PASS], probes[ALL]))
     edges = tuple(float(edge) for edge in histogram.axes[-1].edges)
-    return Study(*measured, ratio(*measured), ETA_EDGES, edges)
+    data, simulation = measured
+    return Study(data, simulation, ratio(data, simulation), ETA_EDGES, edges)
 
 
 def summary(found: Study) -> Table:

@@ -58,6 +58,31 @@ def test_both_muons_are_probes_where_both_are_tags() -> None:
     np.testing.assert_allclose(np.array(rows, float), np.array(expected, float))
 
 
+def test_probe_passes_by_bits_and_pt_of_its_object() -> None:
+    muon = {"pt": 40.0, "mass": 0.1, "charge": 1}
+    muons = ak.Array([[{**muon, "eta": 0.1, "phi": 0.0}, {**muon, "pt": 30.0, "eta": -1.0, "phi": 3.0}]])
+    objects = ak.Array(
+        [
+            [
+                {"pt": 40.0, "eta": 0.1, "phi": 0.0, "id": 13, "filterBits": 2},
+                {"pt": 22.0, "eta": -1.0, "phi": 3.0, "id": 13, "filterBits": 10},
+            ]
+        ]
+    )
+    pair = leading_pair(FlatCollection(muons), np.ones(2, dtype=bool))
+    events = ak.zip({"TrigObj": objects}, depth_limit=1)
+
+    def passing(**chosen: float) -> list[list[bool]]:
+        found: list[list[bool]] = (
+            TriggerEfficiency(TriggerEfficiencyParameters(**chosen)).passing(pair, events).tolist()
+        )  # type: ignore[arg-type]
+        return found
+
+    assert passing() == [[True], [True]]
+    assert passing(probe_min_object_pt=24.0) == [[True], [False]]
+    assert passing(probe_filter_bits=8) == [[False], [True]]
+
+
 def test_data_have_clopper_pearson_limits() -> None:
     """8 of 10: the exact central 68.27 % interval, from the quantiles of the beta distribution."""
     found = efficiency.efficiency(counts(8.0), counts(10.0))

@@ -2,13 +2,14 @@
 
 Run 3 (files `electronSS_EtDependent` of the CMS EGamma group, https://egammapog.docs.cern.ch/Run3/SaS/): data are
 scaled by the compound correction `Scale`; simulation is smeared with the width `smear` of `SmearAndSyst` and a normal
-random number. Both uncertainties are of simulation: `electron_scaleUp/Down` multiply pt by 1 ± `escale`, `electron_resolutionUp/Down`
-change the width by ± `esmear`.
+random number. Both uncertainties are of simulation: `electron_scaleUp/Down` multiply pt by 1 ± `escale`,
+`electron_resolutionUp/Down` change the width by ± `esmear`.
 
 Run 2 (NanoAOD v9 and earlier): the energy in the file is corrected already, in data and simulation. The branches
 `dEscaleUp/Down` and `dEsigmaUp/Down` hold the corrected energy minus the varied one, GeV (CMSSW, electrons_cff.py:
 ``ecalTrkEnergyPostCorrNew - energyScaleUpNew``): dEscaleUp is negative where up is more energy. In simulation of the
-ultra-legacy NanoAODv9 `dEscaleUp/Down` are zero by a fault of the production: `electron_scale` does nothing there.
+ultra-legacy NanoAODv9 `dEscaleUp/Down` are zero by a fault of the production: `electron_scale` does nothing there,
+which `without_effect` tells and a run says.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def corrected_pt(
         variation: one of `VARIATIONS`.
 
     Electrons for which the correction is undefined keep their pt and are counted in `out_of_range`; those beyond the
-    bins of the file are counted in `clamped`. Raises UserError for another variation, one of data, or data without runs.
+    bins of the file are counted in `clamped`. Raises UserError for another variation, one of data, or data without
+    runs.
     """
     if variation not in VARIATIONS:
         raise UserError(
@@ -102,6 +104,12 @@ def corrected_pt(
         number = flatten([normal(identity, stream=STREAM, index=index)])[0][0]
         found = _smeared(record, inputs, number, variation)
     return found._replace(pt=unflatten(found.pt, counts))
+
+
+def without_effect(electrons: Any, variation: str) -> bool:
+    """Whether the branch of a variation of Run 2 is zero for all of the electrons, of which there are some."""
+    (change,), _ = flatten([electrons[CHANGES[variation]]])
+    return bool(len(change)) and not change.any()
 
 
 def _scaled(record: CorrectionRecord, inputs: dict[str, Floats]) -> CorrectedPt:

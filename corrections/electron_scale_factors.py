@@ -1,7 +1,8 @@
 """Electron reconstruction, identification and trigger scale factors of the CMS EGamma group.
 
 Files and meaning of the variations: jsonpog-integration, POG/EGM/README; `sfup` and `sfdown` are the factor with its
-total uncertainty added and subtracted. Pseudorapidities are those of the supercluster: Electron_eta + Electron_deltaEtaSC.
+total uncertainty added and subtracted. Pseudorapidities are those of the supercluster, Electron_eta +
+Electron_deltaEtaSC; for the trigger the file says "electron eta", and whose is meant could not be found out.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ collection that is corrected, through one function of old and new momenta.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -150,8 +151,9 @@ class CorrectedObjects:
     def _electron_pt(self, variation: str) -> np.ndarray:
         if "electron_energy" not in self._corrections or variation == UNCORRECTED:
             return self.electrons["pt"]
+        record = self._era.corrections.get("electron_energy")
         corrected = electron_energy.corrected_pt(
-            self._era.corrections.get("electron_energy"),
+            record,
             self.electrons,
             identity=self._identity(self.electrons),
             index=_index(self.electrons),
@@ -161,6 +163,9 @@ class CorrectedObjects:
         )
         if variation == NOMINAL:
             tally(self._counters, "electron_energy", corrected)
+        elif record is None and electron_energy.without_effect(self.electrons, variation):
+            counts = self._counters.setdefault("events_with_a_variation_of_zero", Counter())
+            counts[variation] += len(self._events)
         return np.asarray(corrected.pt)
 
     def _jet_pt(self, variation: str) -> np.ndarray:

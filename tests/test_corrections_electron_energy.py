@@ -11,7 +11,14 @@ import correctionlib
 import numpy as np
 import pytest
 from mucoffea.corrections.catalogue import Catalogue
-from mucoffea.corrections.electron_energy import CHANGES, VARIATIONS, branches, corrected_pt, varied_branches
+from mucoffea.corrections.electron_energy import (
+    CHANGES,
+    VARIATIONS,
+    branches,
+    corrected_pt,
+    varied_branches,
+    without_effect,
+)
 from mucoffea.corrections.random_numbers import normal
 from mucoffea.errors import UserError
 from mucoffea.filesets.eras import find_era
@@ -185,3 +192,11 @@ def test_what_is_read_is_declared():
     record = SimpleNamespace(keys={"scale": "Scale"})
     assert "run" in branches(record, is_data=True)
     assert "Electron_seedGain" not in branches(record, is_data=False)
+
+
+def test_a_branch_of_zeros_is_told():
+    """In simulation of the ultra-legacy NanoAODv9 the scale variations are zero."""
+    electrons = Columns(dEscaleUp=np.zeros(3), dEsigmaUp=np.array([0.0, 0.1, 0.0]))
+    assert without_effect(electrons, "electron_scaleUp")
+    assert not without_effect(electrons, "electron_resolutionUp")
+    assert not without_effect(Columns(dEscaleUp=np.zeros(0)), "electron_scaleUp")

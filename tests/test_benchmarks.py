@@ -22,6 +22,7 @@ def _benchmarks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             sys.modules.pop(name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_benchmarks")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_both_contestants_have_the_same_variations_and_yields(tmp_path: Path):

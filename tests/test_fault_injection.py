@@ -59,7 +59,9 @@ class Bench:
         files = [self.damaged] if alone else [self.whole, self.damaged]
         dataset = write_dataset(self.folder / "d.yaml", files, **self.kind)
         out = self.folder / "out"
-        return self.batch.run(run_words(dataset, out, "--set", "trigger_match=false", *more), out)
+        # Muons alone: what is damaged is the file, not the analysis.
+        muons = ("--set", "trigger_match=false", "--set", "electron_muon=false", "--set", "missing_momentum=false")
+        return self.batch.run(run_words(dataset, out, *muons, *more), out)
 
     def outcomes(self, damages: Iterable[Damage]) -> list[Outcome]:
         """Run over the good file, whose checksum is recorded, then over each damaged one in its place."""

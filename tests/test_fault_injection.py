@@ -145,6 +145,7 @@ def assert_accounted(outcomes: list[Outcome]) -> None:
     assert not defects, [(one.source, one.damage.kind, one.damage.detail, one.result, one.answer) for one in defects]
 
 
+@pytest.mark.slow
 def test_some_damaged_copies(tmp_path: Path):
     source, whole = toy(tmp_path, "zstd", 100), toy(tmp_path, "none", 100)
     every = damages(source, seed=5, number=1)

@@ -92,12 +92,13 @@ def test_every_variation_does_something(words: list[str], tmp_path: Path, analys
 @pytest.mark.parametrize("analysis", ANALYSES)
 def test_chunk_size_and_executor_change_nothing_with_all_systematics(words: list[str], tmp_path: Path, analysis: str):
     whole = run(words, tmp_path / "whole", analysis, "--systematics", "all", "--chunksize", 1_000_000)
-    for chunksize in (97, 700):
+    in_full = analysis == "cms_dimuon"
+    for chunksize in (97, 700) if in_full else (700,):
         out = run(words, tmp_path / str(chunksize), analysis, "--systematics", "all", "--chunksize", chunksize)
         # Counts exact, weighted sums to 1e-12.
         assert_same_result(whole, out, tolerance=1e-12)
     expected = products(out)
-    for executor in ("futures", "dask-local"):
+    for executor in ("futures", "dask-local") if in_full else ("futures",):
         more = ("--chunksize", 700, "--executor", executor, "--workers", 2)
         assert products(run(words, tmp_path / executor, analysis, "--systematics", "all", *more)) == expected
 

@@ -137,7 +137,7 @@ def test_a_declared_size_always_counts(copy: Path):
 
 def test_only_the_replica_that_was_verified_is_used(copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     damaged = Path(shutil.copy(copy, tmp_path / "damaged.root"))
-    flip(damaged, 50_000)
+    flip(damaged, 80_000)
     checksum = f"sha256:{hashlib.sha256(copy.read_bytes()).hexdigest()}"
     verification = Verification()
     found = inspect(entry(damaged, copy, tmp_path / "other.root", checksum=checksum), verify=verification)

@@ -130,6 +130,7 @@ def assert_same(one, two, exact: bool) -> None:
         assert path.read_bytes() == two.columns[dataset].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["futures", "dask-local"])
 def test_executors_agree_bit_for_bit(toys: Path, tmp_path: Path, executor: str):
     plan = make_plan(toys / "zz4l.root", 777)
@@ -262,6 +263,7 @@ class KillsItsWorker(ProcessorABC):
         pass
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_reported(toys: Path, tmp_path: Path):
     ledger, merged = run(make_plan(toys / "zz4l.root", 3000), KillsItsWorker(), tmp_path / "x", "futures")
     assert [outcome.cause for outcome in ledger.with_status("failed")] == ["worker", "worker"]
@@ -326,6 +328,7 @@ def test_a_file_without_event_identity_is_refused(real: Path, tmp_path: Path):
         run(make_plan(path, 10**6), Dimuon(), tmp_path / "x")
 
 
+@pytest.mark.slow
 def test_a_root_tuple_gives_the_result_of_its_twin(real: Path, tmp_path: Path):
     results = []
     for name in ("nano_dimuon", "nano_dimuon_rntuple"):

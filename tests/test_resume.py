@@ -123,6 +123,7 @@ def test_asked_to_stop_it_stops_and_can_go_on(
     assert products(out) == undisturbed
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_neither_lost_nor_mistaken(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):

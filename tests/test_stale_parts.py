@@ -105,7 +105,7 @@ CHANGES: dict[str, tuple[Callable[[Bench], None], tuple[str, ...], int]] = {
         6,
     ),
     "a line of the analysis": (
-        lambda bench: bench.edit("processors/cms_dimuon.py", "min_pt: float = 26.0", "min_pt: float = 27.0"),
+        lambda bench: bench.edit("processors/cms_dilepton.py", "min_pt: float = 26.0", "min_pt: float = 27.0"),
         (),
         0,
     ),
